@@ -1,0 +1,257 @@
+"""The words: a call, its parts, and the record it leaves behind.
+
+`Call` is mutable and owned by one coroutine; each stage of the path fills exactly one of its parts.
+`Record` is the flat, frozen line that leaves the data plane. Journal keys, DuckDB columns, report
+columns and API fields derive from it, in its order. Units are in the names: `_ns` nanoseconds since the
+Unix epoch (points) or nanoseconds (spans), `_tokens` tokens, `_bytes` bytes, `_nano_usd` 1e-9 US dollars.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """What a call consumed, normalised over all providers.
+
+    `input_tokens` holds *all* input (cached, audio and images included) and `output_tokens` *all* output
+    (reasoning included); the other token fields are parts of these two.
+    `cost_nano_usd` is a price the upstream itself put on the call (OpenRouter), None where it says nothing.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_write_1h_tokens: int = 0  # the part of cache_write_tokens kept an hour or longer
+    reasoning_tokens: int = 0
+    input_audio_tokens: int = 0
+    output_audio_tokens: int = 0
+    input_image_tokens: int = 0
+    output_image_tokens: int = 0
+    cache_read_audio_tokens: int = 0
+    web_searches: int = 0  # server-side tool requests that are billed by the piece
+    audio_seconds: float = 0.0  # transcription billed by duration
+    cost_nano_usd: int | None = None
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """What a request is, as far as its method and path tell.
+
+    `format` names the reader in `proxy.wire` (`opaque` where there is none), `operation` is the
+    OpenTelemetry `gen_ai.operation.name` where one exists, else a plain noun such as `files`.
+    `model` and `stream` are set where the path alone decides them (Gemini, Bedrock, Azure).
+    """
+
+    format: str
+    operation: str
+    model: str | None = None
+    stream: bool | None = None
+    json_body: bool = False  # the request body is one JSON object that must be read before forwarding
+    needs_model: bool = False  # without a model in the body no provider can answer
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """What the caller asked for, read from the request body. Unknown is None, never a guess."""
+
+    model: str | None = None
+    stream: bool = False
+    max_output_tokens: int | None = None
+    choices: int = 1
+    service_tier: str | None = None
+    usage_expected: bool = True  # False: the upstream sends no usage (chat stream without include_usage)
+    json_asked: bool = False  # the caller asked for JSON output
+    prompt_bytes: int = 0  # bytes of the request body: the raw bound for estimates
+    agent: str | None = None  # native marks in the body, weakest rung but the key
+    task: str | None = None
+    session: str | None = None
+
+
+class Reading(msgspec.Struct):
+    """What came back, read from a copy of the response bytes. Unknown is None, never a guess."""
+
+    model: str | None = None
+    response_id: str | None = None
+    usage: Usage | None = None
+    finish: str | None = None  # the provider's own word
+    error: str | None = None  # an error the provider reported, also inside a 200 stream
+    error_type: str | None = None  # the provider's own code or type of that error
+    service_tier: str | None = None
+    complete: bool = False  # the format's own end was seen
+    text: str = ""
+    tools: list[tuple[str, str]] = []  # (name, arguments as JSON text)
+    output_bytes: int = 0  # UTF-8 bytes of text, reasoning and tool arguments seen, also past the cap
+    unread: int = 0  # pieces that could not be understood
+
+
+Rung = Literal["path", "key", "header", "baggage", "native", "key_hash", "unknown"]
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """Who calls: agent, task and session, and the rung of the ladder that named the agent (DESIGN §6)."""
+
+    agent: str
+    rung: Rung
+    task: str | None = None
+    session: str | None = None
+    parent_agent: str | None = None
+    team: str | None = None
+    trace_id: str | None = None
+    span_id: str | None = None
+    key_hash: str | None = None
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One finished call, flat. The journal's `call` line and a row of the table `calls`."""
+
+    id: str
+    started_ns: int
+    duration_ns: int
+    # who
+    agent: str
+    rung: str
+    task: str | None = None
+    session: str | None = None
+    parent_agent: str | None = None
+    team: str | None = None
+    trace_id: str | None = None
+    span_id: str | None = None
+    key_hash: str | None = None
+    user_agent: str | None = None
+    # what
+    upstream: str
+    dialect: str
+    format: str
+    operation: str
+    transport: str = "http"  # http | websocket
+    method: str
+    path: str  # without the query
+    model_asked: str | None = None
+    model: str | None = None
+    stream: bool = False
+    service_tier: str | None = None
+    max_output_tokens: int | None = None
+    retry: int = 0  # the SDK's own x-stainless-retry-count
+    # how it ended
+    outcome: str  # "ok" or a name from proxy.errors
+    status: int | None = None  # what the client saw; None: nothing was sent
+    finish: str | None = None
+    error: str | None = None  # the provider's words, redacted and cut to 300 characters
+    error_type: str | None = None
+    response_id: str | None = None
+    request_id: str | None = None  # the upstream's
+    # tokens
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    input_audio_tokens: int | None = None
+    output_audio_tokens: int | None = None
+    input_image_tokens: int | None = None
+    output_image_tokens: int | None = None
+    web_searches: int | None = None
+    usage_source: str = "none"  # reported | estimated | none
+    # money
+    cost_nano_usd: int | None = None  # None: unknown, never zero by default
+    cost_source: str = "none"  # book | override | upstream | none
+    price_version: str | None = None
+    # time, all spans from started_ns
+    first_byte_ns: int | None = None
+    first_token_ns: int | None = None
+    output_token_ns: int | None = None  # (last byte − first token) / (output tokens − 1), streams only
+    added_ns: int | None = None  # request fully read → sent upstream
+    # size
+    request_bytes: int = 0
+    response_bytes: int = 0
+    chunks: int = 0
+    output_bytes: int = 0
+    tools: int = 0
+    unread: int = 0
+    # the provider's own limits, as its headers said
+    limit_requests: int | None = None
+    remaining_requests: int | None = None
+    reset_requests_s: float | None = None
+    limit_tokens: int | None = None
+    remaining_tokens: int | None = None
+    reset_tokens_s: float | None = None
+    retry_after_s: float | None = None
+
+
+class Opened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A call that has been let through; written before its first byte goes upstream.
+
+    After a crash the opened calls without a `Record` are closed as `weighbridge_crashed`.
+    """
+
+    id: str
+    started_ns: int
+    agent: str
+    rung: str
+    task: str | None = None
+    session: str | None = None
+    team: str | None = None
+    upstream: str
+    dialect: str
+    format: str
+    operation: str
+    method: str
+    path: str
+    model_asked: str | None = None
+    stream: bool = False
+    request_bytes: int = 0
+
+
+class Correction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A better figure for a call already recorded, written by the control plane; the last one wins."""
+
+    id: str
+    at_ns: int
+    by: str  # "tokenizer" or the name of an operator
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_nano_usd: int | None = None
+    price_version: str | None = None
+
+
+class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an evaluator or the estimator sees of a call. Sent over a local socket; may be dropped, and is counted then."""
+
+    id: str
+    agent: str
+    task: str | None = None
+    model: str | None = None
+    format: str
+    usage_source: str
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    finish: str | None = None
+    text: str = ""
+    tools: list[tuple[str, str]] = []
+    request: bytes | None = None  # the request body (decoded), only where it is needed
+    request_bytes: int = 0  # its whole length, also where `request` was cut
+    output_bytes: int = 0
+
+
+class Pulse(msgspec.Struct, frozen=True, kw_only=True):
+    """The data plane's own state, sent once a second over the sample socket."""
+
+    pid: int
+    started_ns: int
+    at_ns: int
+    in_flight: int
+    opened: int
+    settled: int
+    samples_sent: int
+    samples_dropped: int
+    journal_lines: int
+    journal_bytes: int
+    journal_waiting: int  # records held in memory because the disk refused them
+    journal_lost: int  # records given up: the only counter that must stay 0
+    upstream_connections: int
+    loop_lag_ns: int
+    estimates: int
+    unread: int
