@@ -103,6 +103,58 @@ class Identity(msgspec.Struct, frozen=True):
     key_hash: str | None = None
 
 
+class RateLimits(msgspec.Struct, frozen=True):
+    """What a provider's headers say of its own limits; resets and waits in seconds from now."""
+
+    limit_requests: int | None = None
+    remaining_requests: int | None = None
+    reset_requests_s: float | None = None
+    limit_tokens: int | None = None
+    remaining_tokens: int | None = None
+    reset_tokens_s: float | None = None
+    retry_after_s: float | None = None
+
+
+class Answer(msgspec.Struct):
+    """What the relay saw of a response: sizes and times; all times are `time.time_ns()`."""
+
+    status: int | None = None
+    request_id: str | None = None
+    sent_ns: int | None = None  # the request went upstream
+    added_ns: int | None = None  # request fully read → sent on a connection, without the time to connect
+    first_byte_ns: int | None = None
+    first_token_ns: int | None = None
+    last_byte_ns: int | None = None
+    response_bytes: int = 0
+    chunks: int = 0
+    limits: RateLimits = RateLimits()
+
+
+class Call(msgspec.Struct, kw_only=True):
+    """One request on its way: owned by one coroutine, each part filled by exactly one stage."""
+
+    id: str
+    started_ns: int
+    method: str
+    path: str  # without the prefix of the caller's identity, the upstream's name and the query
+    upstream: str = ""
+    dialect: str = "openai"
+    identity: Identity | None = None
+    kind: Kind = Kind("opaque", "other")
+    ask: Ask = Ask()
+    user_agent: str | None = None
+    retry: int = 0
+    transport: str = "http"
+    secret: str | None = None  # the presented credential: to be kept out of everything that is kept
+    body: bytes | None = None  # the request body, decoded; kept only where a sample may need it
+    request_bytes: int = 0
+    answer: Answer = msgspec.field(default_factory=Answer)
+    reading: Reading = msgspec.field(default_factory=Reading)
+    outcome: str | None = None  # set once, by whatever ended the call
+    refused_status: int | None = None  # the status of our own answer, where we gave one
+    settled: bool = False
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One finished call, flat. The journal's `call` line and a row of the table `calls`."""
 
@@ -157,13 +209,13 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     usage_source: str = "none"  # reported | estimated | none
     # money
     cost_nano_usd: int | None = None  # None: unknown, never zero by default
-    cost_source: str = "none"  # book | override | upstream | none
+    cost_source: str = "none"  # book | override | upstream | unbilled | none
     price_version: str | None = None
     # time, all spans from started_ns
     first_byte_ns: int | None = None
     first_token_ns: int | None = None
     output_token_ns: int | None = None  # (last byte − first token) / (output tokens − 1), streams only
-    added_ns: int | None = None  # request fully read → sent upstream
+    added_ns: int | None = None  # the proxy's own time before sending: request fully read → sent, without connecting
     # size
     request_bytes: int = 0
     response_bytes: int = 0

@@ -18,6 +18,7 @@ import msgspec
 import yaml
 
 Dialect = Literal["openai", "anthropic", "gemini", "bedrock", "cohere", "ollama"]
+DIALECTS: tuple[str, ...] = typing.get_args(Dialect)
 RESERVED = frozenset({"a", "agent", "t", "s", "healthz", "readyz", "metrics", "api"})
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 

@@ -1,0 +1,155 @@
+"""The edge towards clients: aiohttp's server protocol, with what real clients and a relay need beyond it.
+
+Three things differ from aiohttp's own `RequestHandler`. A second `User-Agent` header, which pydantic-ai sends and
+aiohttp's parser refuses, is renamed in the head before parsing and gets its name back when the request is forwarded.
+A relay writes its response straight to the socket and is told when the socket is full, so no queue stands between
+upstream and client. After an upgrade the bytes go to a tunnel, untouched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from aiohttp import web
+from aiohttp.http_parser import HttpRequestParser
+from aiohttp.web_protocol import RequestHandler
+
+from proxy.errors import Refusal, body
+
+SECOND_USER_AGENT = b"X-Weighbridge-Second-User-Agent"
+_MAX_HEAD_BYTES = 64 * 1024
+_REASONS = {400: b"Bad Request", 401: b"Unauthorized", 403: b"Forbidden", 404: b"Not Found", 413: b"Content Too Large", 500: b"Internal Server Error",
+            502: b"Bad Gateway", 503: b"Service Unavailable", 504: b"Gateway Timeout"}  # fmt: skip
+
+if HttpRequestParser.__module__ != "aiohttp._http_parser":
+    raise RuntimeError("aiohttp runs without its C parser, whose strictness we rely on; unset AIOHTTP_NO_EXTENSIONS and reinstall aiohttp")
+
+
+class Paced(Protocol):
+    """Who must stop producing while the client's socket is full."""
+
+    def client_paused(self, paused: bool) -> None: ...
+
+
+class Edge(RequestHandler):
+    """One client connection."""
+
+    __slots__ = ("_held", "relay", "tunnel")
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._held = b""  # a request head that has not fully arrived
+        self.relay: Paced | None = None
+        self.tunnel: Callable[[bytes], None] | None = None
+
+    def data_received(self, data: bytes) -> None:
+        if self.tunnel is not None:
+            self.tunnel(data)
+            return
+        if self._held or self._is_between_messages():
+            data = self._held + data if self._held else data
+            end = data.find(b"\r\n\r\n")
+            if 0 <= end or len(data) >= _MAX_HEAD_BYTES:
+                self._held = b""
+                data = mend_head(data, end)
+            else:
+                self._held = data
+                return
+        super().data_received(data)
+
+    def _is_between_messages(self) -> bool:
+        waiter = self._waiter
+        return self._request_count == 0 if waiter is None else not waiter.done()
+
+    def begin_tunnel(self, take: Callable[[bytes], None]) -> None:
+        """From now on all bytes of the client go to `take`, first those that came behind the request."""
+        self.tunnel = take
+        if self._message_tail:
+            tail, self._message_tail = self._message_tail, b""
+            take(tail)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self.relay is not None:
+            self.relay.client_paused(True)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.relay is not None:
+            self.relay.client_paused(False)
+
+    def handle_error(self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None) -> Any:
+        """Our own error page: aiohttp's would echo the offending line, and a key with it."""
+        name = "caller_bad_request" if status < 500 else "weighbridge_internal"
+        text = "The request is not well-formed HTTP." if status < 500 else "Weighbridge failed to handle this call; its log has the cause."
+        if status >= 500:
+            self.logger.error("a call failed: %s", type(exc).__name__, exc_info=exc)
+        send_refusal(self, Refusal(name, text), "openai", "-", keep_alive=False)
+        return Sent(keep_alive=False)
+
+    def log_exception(self, *arguments: Any, **options: Any) -> None:
+        self.logger.error("the client connection failed: %s", arguments[0] if arguments else "", exc_info=options.get("exc_info"))
+
+
+def mend_head(data: bytes, end: int) -> bytes:
+    """The bytes with every `User-Agent` header but the first renamed; `end` is where the head's blank line stands."""
+    head = data[: end if end >= 0 else len(data)].lower()
+    if head.count(b"\nuser-agent:") < 2:
+        return data
+    position = head.find(b"\nuser-agent:")
+    while (position := head.rfind(b"\nuser-agent:", position + 1)) >= 0:
+        data = data[: position + 1] + SECOND_USER_AGENT + data[position + 11 :]
+        head = head[:position]
+        position = head.find(b"\nuser-agent:")
+    return data
+
+
+class Sent:
+    """The response that aiohttp gets to see: it has been written already."""
+
+    __slots__ = ("keep_alive",)
+    status = 200
+
+    def __init__(self, *, keep_alive: bool) -> None:
+        self.keep_alive = keep_alive
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Nothing is left to write."""
+
+    async def write_eof(self) -> None:
+        """Nothing is left to write."""
+
+
+def send_refusal(edge: Edge, refusal: Refusal, dialect: str, call_id: str, *, keep_alive: bool) -> int:
+    """Write a refusal as a whole response. Returns its body's size in bytes; 0 if the client is gone."""
+    if edge.transport is None or edge.transport.is_closing():
+        return 0
+    content, headers = body(refusal, dialect, call_id)
+    lines = [b"HTTP/1.1 %d %s" % (refusal.status, _REASONS[refusal.status])]
+    lines += [f"{name}: {value}".encode("latin-1") for name, value in headers]
+    lines.append(b"Content-Length: %d" % len(content))
+    if not keep_alive:
+        lines.append(b"Connection: close")
+    edge.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + content)
+    return len(content)
+
+
+class EdgeServer(web.Server):
+    """aiohttp's low-level server, making an `Edge` for each client connection."""
+
+    def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[Sent]], *, header_bytes: int) -> None:
+        super().__init__(
+            handler,  # type: ignore[arg-type]  # Sent has all that the protocol asks of a response
+            handler_cancellation=True,
+            auto_decompress=False,
+            access_log=None,
+            keepalive_timeout=75.0,
+            max_line_size=header_bytes,
+            max_field_size=header_bytes,
+            lingering_time=10.0,
+        )
+
+    def __call__(self) -> Edge:
+        return Edge(self, loop=asyncio.get_running_loop(), **self._kwargs)

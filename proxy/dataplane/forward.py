@@ -1,0 +1,85 @@
+"""Forwarding: reading a request's body, sending it to its upstream, and waiting for the relay of the answer."""
+
+from __future__ import annotations
+
+import time
+
+from aiohttp import web
+
+from proxy.call import Call
+from proxy.config import Limits
+from proxy.dataplane.headers import Headers
+from proxy.dataplane.relay import Relay
+from proxy.dataplane.tunnel import Tunnel
+from proxy.dataplane.upstream import Connection, Pool
+from proxy.errors import Refusal
+from proxy.wire import decoder, read_ask
+
+_KEPT_BYTES = 64 * 1024  # of each end of a body that is streamed through: where a form's `model` field stands
+
+
+def make_head(method: str, pool: Pool, target: str, headers: Headers, extra: list[bytes]) -> bytes:
+    """The bytes of an upstream request's head."""
+    path = pool.base_path + target.encode("utf-8", "surrogateescape") or b"/"
+    lines = [b"%b %b HTTP/1.1" % (method.encode(), path if path.startswith(b"/") else b"/" + path), b"Host: " + pool.authority]
+    lines += [name + b": " + value for name, value in headers]
+    return b"\r\n".join(lines + extra) + b"\r\n\r\n"
+
+
+async def read_body(request: web.BaseRequest, limits: Limits) -> bytes:
+    """The whole request body, as it came. Raises `Refusal` caller_body_too_large."""
+    announced = request.content_length
+    if announced is not None and announced > limits.body_bytes:
+        raise _too_large(limits.body_bytes)
+    content = request.content
+    if content.is_eof():
+        return content.read_nowait(-1) if request.body_exists else b""
+    pieces: list[bytes] = []
+    size = 0
+    while piece := await content.readany():
+        size += len(piece)
+        if size > limits.body_bytes:
+            raise _too_large(limits.body_bytes)
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _too_large(limit: int) -> Refusal:
+    return Refusal("caller_body_too_large", f"The request body is larger than the {limit} bytes that this proxy takes (limits.body_bytes, limits.upload_bytes).")
+
+
+def decode_body(body: bytes, coding: str | None, limit: int) -> bytes | None:
+    """A readable copy of a body; None if it cannot be decoded (which is the upstream's to judge)."""
+    if not coding or coding == "identity":
+        return body
+    unpack = decoder(coding, limit)
+    content = unpack.feed(body)
+    return None if unpack.failed else content
+
+
+async def send_stream(call: Call, relay: Relay | Tunnel, connection: Connection, request: web.BaseRequest, limits: Limits) -> None:
+    """Send a request body as it comes, under the back-pressure of both sockets.
+
+    Raises `Refusal` caller_body_too_large; the upstream's connection is to be aborted then.
+    """
+    chunked = request.content_length is None
+    first = last = b""
+    while not relay.done.done():
+        piece = await request.content.readany()
+        if not piece:
+            break
+        call.request_bytes += len(piece)
+        if call.request_bytes > limits.upload_bytes:
+            raise _too_large(limits.upload_bytes)
+        connection.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+        first = first if len(first) >= _KEPT_BYTES else first + piece[:_KEPT_BYTES]
+        last = (last + piece)[-_KEPT_BYTES:]
+        relay.last_activity = time.monotonic()
+        await relay.upload_open()
+    else:
+        return  # answered before all was sent: the rest is not wanted
+    if chunked:
+        connection.write(b"0\r\n\r\n")
+    connection.sent()
+    if not relay.head_sent:
+        call.ask = read_ask(call.kind, first if first.endswith(last) else first + last, request.headers.get("Content-Type", ""))

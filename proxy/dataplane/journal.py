@@ -1,0 +1,121 @@
+"""The journal's writer: one `os.write` of one line per event, into append-only segments.
+
+A line is on its way to the file before the caller sees the end of its answer. When the disk refuses it (full, read-only),
+lines wait in memory, in order, and are tried again each second; only past `_MAX_WAITING` are the oldest given up, and
+counted as lost. Segment names sort by their start: `<start, 20 digits>-d<pid>.ndjson`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import deque
+from pathlib import Path
+
+import msgspec
+
+from proxy.call import Opened, Record
+
+_MAX_WAITING = 200_000
+log = logging.getLogger("weighbridge.journal")
+_encode = msgspec.json.Encoder().encode
+
+
+class JournalWriter:
+    """Appends to the newest segment of a folder. One writer a process."""
+
+    def __init__(self, folder: Path, segment_bytes: int) -> None:
+        self.lines = 0
+        self.bytes = 0
+        self.lost = 0
+        self._folder = folder
+        self._segment_bytes = segment_bytes
+        self._waiting: deque[bytes] = deque()
+        self._file = -1
+        self._size = 0
+        self._segment_lines = 0
+        folder.mkdir(parents=True, exist_ok=True)
+        self._open_segment()
+
+    @property
+    def waiting(self) -> int:
+        """Lines held in memory because the disk refused them."""
+        return len(self._waiting)
+
+    def opened(self, event: Opened) -> None:
+        """Note that a call goes upstream now."""
+        self._append(b'{"opened":' + _encode(event) + b"}\n")
+
+    def settled(self, record: Record) -> None:
+        """Note how a call ended."""
+        self._append(b'{"call":' + _encode(record) + b"}\n")
+
+    def retry(self) -> None:
+        """Try to write what waits. Called once a second."""
+        while self._waiting:
+            if not self._write(self._waiting[0]):
+                return
+            self._waiting.popleft()
+            if not self._waiting:
+                log.warning("the journal takes lines again; none waits any more")
+
+    def close(self) -> None:
+        """Write what waits, end the segment in order."""
+        self.retry()
+        self.lost += len(self._waiting)
+        if self._file >= 0:
+            self._close_segment()
+
+    def _append(self, line: bytes) -> None:
+        if not self._waiting and self._write(line):
+            return
+        if not self._waiting:
+            log.error("the journal cannot be written; lines wait in memory until the disk takes them again")
+        self._waiting.append(line)
+        if len(self._waiting) > _MAX_WAITING:
+            self._waiting.popleft()
+            self.lost += 1
+
+    def _write(self, line: bytes) -> bool:
+        try:
+            if self._file < 0 or self._size >= self._segment_bytes:
+                self._open_segment()
+            written = os.write(self._file, line)
+            if written < len(line):  # the disk filled up within the line: take the torn part back
+                os.ftruncate(self._file, self._size)
+                return False
+        except OSError:
+            return False
+        self._size += written
+        self._segment_lines += 1
+        self.lines += 1
+        self.bytes += written
+        return True
+
+    def _open_segment(self) -> None:
+        if self._file >= 0:
+            self._close_segment()
+        now = time.time_ns()
+        path = self._folder / f"{now:020d}-d{os.getpid()}.ndjson"
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        head = _encode({"segment": {"version": 1, "started_ns": now, "pid": os.getpid(), "writer": "d"}}) + b"\n"
+        try:
+            if os.write(file, head) < len(head):
+                raise OSError("no room for a segment's first line")
+        except OSError:
+            os.close(file)
+            path.unlink(missing_ok=True)
+            raise
+        self._size = len(head)
+        self._segment_lines = 0
+        self._file = file
+
+    def _close_segment(self) -> None:
+        file, self._file = self._file, -1
+        try:
+            os.write(file, _encode({"closed": {"at_ns": time.time_ns(), "lines": self._segment_lines}}) + b"\n")
+        except OSError:
+            log.error("a journal segment could not be ended in order; it is complete but for its last line")
+        finally:
+            os.close(file)

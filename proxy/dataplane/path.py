@@ -1,0 +1,184 @@
+"""The path of a call, in one readable function: identify → read ask → admit → route → forward → settle."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from itertools import count
+
+import msgspec
+from aiohttp import web
+
+from proxy.call import Ask, Call, Opened
+from proxy.config import DIALECTS, Config, Upstream
+from proxy.dataplane.edge import Edge, Sent, send_refusal
+from proxy.dataplane.forward import decode_body, make_head, read_body, send_stream
+from proxy.dataplane.headers import Head, presented_key, put_key, read_head
+from proxy.dataplane.identify import Identifier, Place, read_place
+from proxy.dataplane.journal import JournalWriter
+from proxy.dataplane.relay import Relay
+from proxy.dataplane.settle import Settler
+from proxy.dataplane.tunnel import Tunnel
+from proxy.dataplane.upstream import Pool
+from proxy.errors import Refusal
+from proxy.wire import read_ask, recognise
+
+_ids = count()
+_samples = count()  # every 16th request body goes along with its sample, to teach the estimator
+_PROCESS = os.urandom(4).hex()
+
+
+def new_id(now_ns: int) -> str:
+    """An id that sorts by time and is unique over processes: 12 hexadecimal digits of milliseconds, 8 of the process, 6 of a counter."""
+    return f"{now_ns // 1_000_000:012x}{_PROCESS}{next(_ids) & 0xFFFFFF:06x}"
+
+
+class Traffic:
+    """Everything that carries calls: pools, identities, journal, settler; and the calls in flight."""
+
+    def __init__(self, config: Config, upstreams: dict[str, Upstream], keys: dict[str, str], journal: JournalWriter, settler: Settler) -> None:
+        self.opened = 0
+        self.in_flight: set[Relay | Tunnel] = set()
+        self.pools = {name: Pool(upstream, config.limits) for name, upstream in upstreams.items()}
+        self.stopping = False
+        self._config = config
+        self._upstreams = upstreams
+        self._keys = keys
+        self._identifier = Identifier(config.identity)
+        self._journal = journal
+        self._settler = settler
+
+    async def carry(self, request: web.BaseRequest) -> Sent:
+        """Carry one call from its head to its record."""
+        edge: Edge = request.protocol  # type: ignore[assignment]
+        now_ns = time.time_ns()
+        call = Call(id=new_id(now_ns), started_ns=now_ns, method=request.method, path="")
+        place, fields, relay = Place("", ""), {}, None
+        try:
+            place = read_place(request.raw_path)
+            head = read_head(request.message.raw_headers)
+            fields = head.fields
+            self._meet(call, place, fields)
+            upstream = self._route(call, place)
+            body = await self._read(call, fields, request, upstream)
+            call.identity = self._identifier.identify(place, fields, call.ask, call.secret)
+            upgrade = fields.get("upgrade", "").lower() == "websocket"
+            wire = self._make_head(call, place, head, body, upgrade)
+            read_ns = time.time_ns()
+            self._admit(call)
+            connection = await self.pools[place.upstream].take()
+            if upgrade:
+                relay = Tunnel(call, edge, connection, self._journal, self._settler)
+            else:
+                relay = Relay(call, edge, connection, self._settler.settle, keep_alive=request.keep_alive, http_1_0=request.version < (1, 1))
+            self.in_flight.add(relay)
+            edge.relay = relay
+            call.answer.sent_ns = time.time_ns()
+            call.answer.added_ns = call.answer.sent_ns - read_ns
+            connection.start(relay, call.method, wire + body if body else wire, upgrade=upgrade, complete=body is not None)
+            if body is None:
+                await send_stream(call, relay, connection, request, self._config.limits)
+            await relay.done
+            return Sent(keep_alive=relay.keep_alive)
+        except Refusal as refusal:
+            call.outcome, call.refused_status = refusal.name, refusal.status
+            self._finish(call, place, fields, relay)
+            keep_alive = request.keep_alive and request.content.is_eof()
+            send_refusal(edge, refusal, call.dialect, call.id, keep_alive=keep_alive)
+            return Sent(keep_alive=keep_alive)
+        except (asyncio.CancelledError, ConnectionError, web.RequestPayloadError):
+            call.outcome = "weighbridge_stopping" if self.stopping else "caller_gone"
+            raise
+        finally:
+            edge.relay = None
+            self._finish(call, place, fields, relay)
+
+    # --- the stages -----------------------------------------------------------------------------------------------
+
+    def _route(self, call: Call, place: Place) -> Upstream:
+        upstream = self._upstreams.get(place.upstream)
+        if upstream is None:
+            names = ", ".join(sorted(self._upstreams))
+            raise Refusal("caller_unknown_upstream", f"The path names no configured upstream. Use /<upstream>/… with one of: {names}.")
+        if self.stopping:
+            raise Refusal("weighbridge_stopping", "Weighbridge is shutting down; try again.")
+        return upstream
+
+    def _meet(self, call: Call, place: Place, fields: dict[str, str]) -> None:
+        """What the head alone tells of a call; its dialect is the format's, for one upstream may speak several."""
+        path, _, query = place.rest.partition("?")
+        upstream = self._upstreams.get(place.upstream)
+        call.upstream, call.path = place.upstream if upstream else "", path
+        call.kind = recognise(call.method, path, query, upstream.dialect if upstream else "openai")
+        spoken = call.kind.format.partition(".")[0]
+        call.dialect = upstream.dialect if upstream and spoken == "opaque" else spoken if spoken in DIALECTS else "openai"
+        call.secret = presented_key(fields, query)
+        call.user_agent = fields.get("user-agent", "")[:200] or None
+        retry = fields.get("x-stainless-retry-count", "")
+        call.retry = int(retry) if retry.isdecimal() and len(retry) < 6 else 0
+
+    async def _read(self, call: Call, fields: dict[str, str], request: web.BaseRequest, upstream: Upstream) -> bytes | None:
+        """Read what the request asks. Its body; None where that is to be streamed through."""
+        kind, limits = call.kind, self._config.limits
+        if "expect" in fields and request.version >= (1, 1) and request.body_exists and request.transport is not None:
+            request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if not kind.json_body:
+            call.ask = Ask(model=kind.model, stream=bool(kind.stream))
+            return None if request.body_exists else b""
+        body = await read_body(request, limits)
+        call.request_bytes = len(body)
+        content = decode_body(body, fields.get("content-encoding"), limits.body_bytes)
+        if content is None:
+            return body
+        try:
+            call.ask = read_ask(kind, content, fields.get("content-type", ""))
+        except msgspec.DecodeError as error:
+            where = str(error).partition("(")[2].rstrip(")") or "cut short"
+            raise Refusal("caller_invalid_json", f"The request body is not valid JSON ({where}).") from None
+        if kind.needs_model and call.ask.model is None and kind.model is None and not upstream.model_optional:
+            raise Refusal("caller_model_absent", "The request names no model: set the field `model` (or `model_optional: true` for this upstream).")
+        if self._config.capture.content or not call.ask.usage_expected or next(_samples) % 16 == 0:
+            call.body = content
+        return body
+
+    def _make_head(self, call: Call, place: Place, head: Head, body: bytes | None, upgrade: bool) -> bytes:
+        """The bytes of the upstream request's head. Raises `Refusal` policy_no_upstream_key."""
+        forward, target = head.forward, place.rest
+        key = self._keys.get(place.upstream)
+        if key is not None:
+            path, _, query = target.partition("?")
+            forward, query = put_key(forward, query, call.dialect, key)
+            target = f"{path}?{query}" if query else path
+        elif self._identifier.known_key(call.secret) is not None:
+            raise Refusal("policy_no_upstream_key", "A Weighbridge key was presented, but this upstream has no provider key; set its `key: env:NAME`.")
+        extra: list[bytes] = []
+        if upgrade:
+            extra = [b"Connection: Upgrade", b"Upgrade: websocket"]
+        elif body is None:
+            length = head.fields.get("content-length")
+            extra = [b"Transfer-Encoding: chunked" if length is None else b"Content-Length: " + length.encode("latin-1")]
+        elif body or "content-length" in head.fields:
+            extra = [b"Content-Length: %d" % len(body)]
+        return make_head(call.method, self.pools[place.upstream], target, forward, extra)
+
+    def _admit(self, call: Call) -> None:
+        who = call.identity
+        assert who is not None
+        self.opened += 1
+        self._journal.opened(
+            Opened(
+                id=call.id, started_ns=call.started_ns, agent=who.agent, rung=who.rung, task=who.task, session=who.session, team=who.team,
+                upstream=call.upstream, dialect=call.dialect, format=call.kind.format, operation=call.kind.operation, method=call.method,
+                path=call.path, model_asked=call.kind.model or call.ask.model, stream=call.ask.stream, request_bytes=call.request_bytes,
+            )
+        )  # fmt: skip
+
+    def _finish(self, call: Call, place: Place, fields: dict[str, str], relay: Relay | Tunnel | None) -> None:
+        """However the call ended: nothing runs on, and it is settled."""
+        if relay is not None:
+            relay.abandon()
+            self.in_flight.discard(relay)
+        if call.identity is None:
+            call.identity = self._identifier.identify(place, fields, call.ask, call.secret)
+        self._settler.settle(call)

@@ -1,0 +1,184 @@
+"""The relay of one answer: from the upstream's socket callback straight to the client's socket.
+
+Each piece is written as it comes; a copy goes to the reader of its format, at once until the first token has been
+seen and in batches after it. When the answer ends, the call is settled *before* its last bytes are given to the
+client's socket, so a caller that has seen the end of an answer has a record. An answer that breaks off is never
+ended cleanly: the client's connection is aborted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from proxy.call import Call
+from proxy.dataplane.edge import Edge
+from proxy.dataplane.headers import copy_response_headers
+from proxy.dataplane.upstream import Connection, Headers
+from proxy.errors import Refusal
+from proxy.wire import decoder, open_reader, read_limits, request_id
+
+_BATCH_BYTES = 8192
+
+
+class Relay:
+    """Receives one upstream answer and passes it on. `done` ends with None, or with the `Refusal` of a failure before the head."""
+
+    __slots__ = (
+        "done", "keep_alive", "last_activity", "head_sent", "_call", "_edge", "_connection", "_settle", "_http_1_0", "_reader", "_decoder",
+        "_chunked", "_out", "_pending", "_pending_bytes", "_upload_gate",
+    )  # fmt: skip
+
+    def __init__(self, call: Call, edge: Edge, connection: Connection, settle: Callable[[Call], None], *, keep_alive: bool, http_1_0: bool) -> None:
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.keep_alive = keep_alive
+        self.last_activity = time.monotonic()
+        self.head_sent = False
+        self._call = call
+        self._edge = edge
+        self._connection = connection
+        self._settle = settle
+        self._http_1_0 = http_1_0
+        self._upload_gate: asyncio.Event | None = None
+        self._reader = None
+        self._decoder = None
+        self._chunked = False
+        self._out: list[bytes] = []
+        self._pending: list[bytes] = []
+        self._pending_bytes = 0
+
+    # --- from the upstream ----------------------------------------------------------------------------------------
+
+    def head_came(self, status: int, reason: bytes, headers: Headers, framing: str | int) -> None:
+        call, answer = self._call, self._call.answer
+        answer.first_byte_ns = time.time_ns()
+        answer.status = status
+        lines, fields = copy_response_headers(headers)
+        lines.insert(0, b"HTTP/1.1 %d %s" % (status, reason))
+        if isinstance(framing, int):
+            lines.append(b"Content-Length: %d" % framing)
+        elif framing in ("chunked", "close"):
+            if self._http_1_0:
+                self.keep_alive = False
+            else:
+                self._chunked = True
+                lines.append(b"Transfer-Encoding: chunked")
+        lines.append(b"x-weighbridge-call: " + call.id.encode())
+        if not self.keep_alive:
+            lines.append(b"Connection: close")
+        self._out.append(b"\r\n".join(lines) + b"\r\n\r\n")
+        self.head_sent = True
+        answer.limits = read_limits(fields, answer.first_byte_ns / 1e9)
+        answer.request_id = request_id(fields)
+        self._reader = open_reader(call.kind, call.ask, status, fields.get("content-type", ""), fields)
+        coding = fields.get("content-encoding")
+        if coding and coding != "identity":
+            self._decoder = decoder(coding, 64 * 1024 * 1024)
+
+    def body_came(self, data: bytes) -> None:
+        self._call.answer.chunks += 1
+        self._call.answer.response_bytes += len(data)
+        self._out.append(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+        if self._decoder is not None:
+            data = self._decoder.feed(data)
+        reader = self._reader
+        if reader.first_token:
+            self._pending.append(data)
+            self._pending_bytes += len(data)
+            if self._pending_bytes >= _BATCH_BYTES:
+                self._read_pending()
+        else:
+            reader.feed(data)
+            if reader.first_token:
+                self._call.answer.first_token_ns = time.time_ns()
+
+    def message_ended(self) -> None:
+        if self._chunked:
+            self._out.append(b"0\r\n\r\n")
+        self._end(None)
+
+    def batch_ended(self) -> None:
+        if not self._out:
+            return
+        self.last_activity = time.monotonic()
+        data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
+        self._out.clear()
+        transport = self._edge.transport
+        if transport is not None and not transport.is_closing():
+            transport.write(data)
+
+    def broken(self, name: str, message: str) -> None:
+        """Before the head: a refusal, which may be answered. After it: the client's connection is cut as well."""
+        if self.done.done():
+            return
+        if not self.head_sent:
+            self.done.set_exception(Refusal(name, message))
+            return
+        self.batch_ended()
+        self.keep_alive = False
+        self._end(name)
+        if self._edge.transport is not None:
+            self._edge.transport.abort()
+
+    def upload_paused(self, paused: bool) -> None:
+        if self._upload_gate is None:
+            self._upload_gate = asyncio.Event()
+        if paused:
+            self._upload_gate.clear()
+        else:
+            self._upload_gate.set()
+
+    async def upload_open(self) -> None:
+        """Wait while the upstream takes no more of the request body."""
+        if self._upload_gate is not None:
+            await self._upload_gate.wait()
+
+    # --- from the client ------------------------------------------------------------------------------------------
+
+    def client_paused(self, paused: bool) -> None:
+        if paused:
+            self._connection.pause()
+        else:
+            self._connection.resume()
+
+    def abandon(self) -> None:
+        """Nobody waits for the rest: cancel the upstream, keep what has been read. After the end it does nothing."""
+        if self.done.done() and not self.done.cancelled():
+            return
+        self._finish_reading()
+        self._connection.abort()
+
+    def expire(self, now: float, first_byte_s: float, idle_s: float) -> None:
+        """End the call if the upstream has been silent for too long."""
+        silence = now - self.last_activity
+        if not self.head_sent and silence > first_byte_s:
+            self._connection.abort()
+            self.broken("upstream_timeout", f"The provider sent no answer within {first_byte_s:g} s (limits.first_byte_s).")
+        elif self.head_sent and silence > idle_s:
+            self._connection.abort()
+            self.broken("upstream_timeout", "The provider fell silent in the middle of its answer.")
+
+    # --- endings --------------------------------------------------------------------------------------------------
+
+    def _finish_reading(self) -> None:
+        if self._reader is not None:
+            self._read_pending()
+            self._call.reading = self._reader.end()
+            self._reader = None
+
+    def _read_pending(self) -> None:
+        if self._pending:
+            self._reader.feed(b"".join(self._pending))
+            self._pending.clear()
+            self._pending_bytes = 0
+
+    def _end(self, outcome: str | None) -> None:
+        if self.done.done():
+            return
+        self._call.answer.last_byte_ns = time.time_ns()
+        self._finish_reading()
+        if self._call.outcome is None:
+            self._call.outcome = outcome
+        self._settle(self._call)
+        self.done.set_result(None)

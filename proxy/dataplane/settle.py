@@ -1,0 +1,191 @@
+"""Settling: from what was asked and what came back to one record, one journal line and, where needed, one sample.
+
+`Settler.settle` is a plain function, so nothing can cancel it; it runs exactly once a call however the call ended.
+None of its steps can fail the call: one that does is counted in `defects`, logged, and costs its own figures only.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import OrderedDict
+
+from proxy.call import Call, Reading, Record, Sample, Usage
+from proxy.config import Upstream
+from proxy.dataplane.estimate import ByteRatios
+from proxy.dataplane.journal import JournalWriter
+from proxy.dataplane.samples import SampleSender
+from proxy.pricing import Book, Priced
+
+log = logging.getLogger("weighbridge.settle")
+_MAX_RESPONSES = 10_000
+_MAX_ERROR = 300
+_MAX_SAMPLE_TEXT = 65536
+_ESTIMATED = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
+_UNBILLED = Priced(0, "unbilled", "")
+_UNKNOWN = Priced(None, "none", "")
+
+
+class Settler:
+    """Owns what settling needs: the price book, the journal, the sample socket and what was learned."""
+
+    def __init__(self, upstreams: dict[str, Upstream], book: Book, journal: JournalWriter, samples: SampleSender) -> None:
+        self.settled = 0
+        self.estimates = 0
+        self.unread = 0
+        self.defects = 0
+        self._upstreams = upstreams
+        self._book = book
+        self._journal = journal
+        self._samples = samples
+        self._ratios = ByteRatios()
+        self._responses: OrderedDict[str, bool] = OrderedDict()  # response id → already charged
+
+    def settle(self, call: Call) -> None:
+        """Write the record of a finished call; a second time does nothing."""
+        if call.settled:
+            return
+        call.settled = True
+        self.settled += 1
+        usage, source, priced = None, "none", _UNKNOWN
+        try:
+            usage, source = self._weigh(call)
+            priced = self._price(call, usage, source)
+        except Exception:  # settle's step: a defect here must cost figures, never the record
+            self.defects += 1
+            log.exception("weighing a call failed; its record has no figures")
+        self.unread += call.reading.unread
+        self._journal.settled(make_record(call, usage, source, priced))
+        try:
+            self._offer_sample(call, usage, source)
+        except Exception:  # settle's step: a defect here must cost the sample only
+            self.defects += 1
+            log.exception("making a sample failed")
+
+    def _weigh(self, call: Call) -> tuple[Usage | None, str]:
+        """(usage, where it is from)."""
+        status, reading = call.answer.status, call.reading
+        if call.answer.sent_ns is None or (status is not None and not 200 <= status < 300):
+            return None, "none"
+        model = reading.model or call.kind.model or call.ask.model or ""
+        if call.method == "GET" and call.transport == "http":
+            return (reading.usage, "reported") if self._is_first_charge(reading) else (None, "none")
+        if reading.usage is not None:
+            self._ratios.learn(model, call.ask.prompt_bytes, reading.output_bytes, reading.usage)
+            self._remember(reading.response_id, True)
+            return reading.usage, "reported"
+        if reading.finish in ("queued", "in_progress"):
+            self._remember(reading.response_id, False)
+            return None, "none"
+        if call.kind.operation in _ESTIMATED:
+            self.estimates += 1
+            return self._ratios.estimate(model, call.ask.prompt_bytes, reading.output_bytes), "estimated"
+        return None, "none"
+
+    def _is_first_charge(self, reading: Reading) -> bool:
+        """Whether a retrieved response carries the usage of a call we saw begin and have not charged yet."""
+        if reading.usage is None or reading.response_id is None or self._responses.get(reading.response_id) is not False:
+            return False
+        self._responses[reading.response_id] = True
+        return True
+
+    def _remember(self, response_id: str | None, charged: bool) -> None:
+        if response_id:
+            self._responses[response_id] = charged
+            if len(self._responses) > _MAX_RESPONSES:
+                self._responses.popitem(last=False)
+
+    def _price(self, call: Call, usage: Usage | None, source: str) -> Priced:
+        answer, reading = call.answer, call.reading
+        if answer.sent_ns is None or (answer.status is not None and answer.status >= 400):
+            return _UNBILLED
+        if usage is None:
+            known = call.method in ("GET", "HEAD", "DELETE", "OPTIONS") and self._responses.get(reading.response_id or "", True)
+            return _UNBILLED if known or call.kind.operation in ("count_tokens", "files", "batches") else _UNKNOWN
+        upstream = self._upstreams.get(call.upstream)
+        return self._book.price(
+            upstream=call.upstream,
+            provider=upstream.prices if upstream and upstream.prices else self._book.provider_of(call.upstream, upstream.url if upstream else "", call.dialect),
+            models=(reading.model, call.kind.model, call.ask.model),
+            usage=usage,
+            service_tier=reading.service_tier or call.ask.service_tier,
+            at_ns=call.started_ns,
+        )
+
+    def _offer_sample(self, call: Call, usage: Usage | None, source: str) -> None:
+        reading, key = call.reading, call.secret
+        if source == "none" or call.identity is None or not (reading.text or reading.tools or call.body):
+            return
+        body = call.body[:_MAX_SAMPLE_TEXT] if call.body else None
+        if body and key and key.encode("utf-8", "surrogateescape") in body:
+            body = body.replace(key.encode("utf-8", "surrogateescape"), b"[redacted]")
+        self._samples.send(
+            Sample(
+                id=call.id,
+                agent=call.identity.agent,
+                task=call.identity.task,
+                model=reading.model or call.kind.model or call.ask.model,
+                format=call.kind.format,
+                usage_source=source,
+                input_tokens=usage.input_tokens if usage else None,
+                output_tokens=usage.output_tokens if usage else None,
+                finish=reading.finish,
+                text=hide(reading.text, key),
+                tools=[(name, hide(arguments, key)) for name, arguments in reading.tools],
+                request=body,
+                request_bytes=call.ask.prompt_bytes,
+                output_bytes=reading.output_bytes,
+            )
+        )
+
+
+def hide(text: str, key: str | None) -> str:
+    """The text without the presented credential."""
+    return text.replace(key, "[redacted]") if key and len(key) >= 6 and key in text else text
+
+
+def make_record(call: Call, usage: Usage | None, source: str, priced: Priced) -> Record:
+    """The flat record of a call."""
+    answer, reading, ask, kind, who = call.answer, call.reading, call.ask, call.kind, call.identity
+    limits, key = answer.limits, call.secret
+    assert who is not None, "a call is identified before it is settled"
+    end_ns = answer.last_byte_ns or time.time_ns()
+    output_token_ns = None
+    if ask.stream and usage and answer.first_token_ns and answer.last_byte_ns and usage.output_tokens > 1:
+        output_token_ns = (answer.last_byte_ns - answer.first_token_ns) // (usage.output_tokens - 1)
+    return Record(
+        id=call.id, started_ns=call.started_ns, duration_ns=end_ns - call.started_ns,
+        agent=who.agent, rung=who.rung, task=who.task, session=who.session, parent_agent=who.parent_agent, team=who.team,
+        trace_id=who.trace_id, span_id=who.span_id, key_hash=who.key_hash, user_agent=call.user_agent,
+        upstream=call.upstream, dialect=call.dialect, format=kind.format, operation=kind.operation, transport=call.transport,
+        method=call.method, path=call.path, model_asked=kind.model or ask.model, model=reading.model, stream=ask.stream,
+        service_tier=reading.service_tier or ask.service_tier, max_output_tokens=ask.max_output_tokens, retry=call.retry,
+        outcome=call.outcome or name_outcome(call), status=call.refused_status or answer.status, finish=reading.finish,
+        error=hide(reading.error, key)[:_MAX_ERROR] if reading.error else None, error_type=reading.error_type,
+        response_id=reading.response_id, request_id=answer.request_id,
+        input_tokens=usage.input_tokens if usage else None, output_tokens=usage.output_tokens if usage else None,
+        cache_read_tokens=usage.cache_read_tokens if usage else None, cache_write_tokens=usage.cache_write_tokens if usage else None,
+        cache_write_1h_tokens=usage.cache_write_1h_tokens if usage else None, reasoning_tokens=usage.reasoning_tokens if usage else None,
+        input_audio_tokens=usage.input_audio_tokens if usage else None, output_audio_tokens=usage.output_audio_tokens if usage else None,
+        input_image_tokens=usage.input_image_tokens if usage else None, output_image_tokens=usage.output_image_tokens if usage else None,
+        web_searches=usage.web_searches if usage else None, usage_source=source,
+        cost_nano_usd=priced.cost_nano_usd, cost_source=priced.source, price_version=priced.version or None,
+        first_byte_ns=_span(answer.first_byte_ns, call), first_token_ns=_span(answer.first_token_ns, call), output_token_ns=output_token_ns,
+        added_ns=answer.added_ns, request_bytes=call.request_bytes, response_bytes=answer.response_bytes, chunks=answer.chunks,
+        output_bytes=reading.output_bytes, tools=len(reading.tools), unread=reading.unread,
+        limit_requests=limits.limit_requests, remaining_requests=limits.remaining_requests, reset_requests_s=limits.reset_requests_s,
+        limit_tokens=limits.limit_tokens, remaining_tokens=limits.remaining_tokens, reset_tokens_s=limits.reset_tokens_s,
+        retry_after_s=limits.retry_after_s,
+    )  # fmt: skip
+
+
+def name_outcome(call: Call) -> str:
+    """How an answered call ended."""
+    status = call.answer.status
+    if status is not None and status >= 400:
+        return "upstream_error"
+    return "upstream_stream_error" if call.reading.error else "ok"
+
+
+def _span(point_ns: int | None, call: Call) -> int | None:
+    return None if point_ns is None else point_ns - call.started_ns

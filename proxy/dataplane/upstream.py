@@ -1,0 +1,333 @@
+"""Connections to upstreams: one HTTP/1.1 exchange at a time over a pooled socket, framed exactly.
+
+A `Connection` parses the response with llhttp (httptools) and hands every piece, in the moment it arrives, to the
+`Receiver` of the exchange; nothing is queued in between, so back-pressure is the socket's own. It goes back to its pool
+only when the response is provably complete; a byte that arrives on an idle connection closes it. What is not
+unambiguously framed (two lengths, a length beside chunks, a transfer coding other than `chunked`) is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import ssl
+import time
+from collections.abc import Callable
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import httptools
+
+from proxy.config import Limits, Upstream
+from proxy.errors import Refusal
+
+_MAX_HEAD_BYTES = 256 * 1024
+Headers = list[tuple[bytes, bytes]]
+
+
+class Receiver(Protocol):
+    """Who gets the answer of one exchange. Called from the socket's own callback: must not block."""
+
+    def head_came(self, status: int, reason: bytes, headers: Headers, framing: str | int) -> None:
+        """The final head. `framing`: the body's length in bytes, `chunked`, `close`, `none` or `tunnel`."""
+
+    def body_came(self, data: bytes) -> None: ...
+
+    def message_ended(self) -> None: ...
+
+    def batch_ended(self) -> None:
+        """All pieces of one read of the socket have been handed over."""
+
+    def broken(self, name: str, message: str) -> None:
+        """The exchange failed; `name` is an upstream_* error name."""
+
+    def upload_paused(self, paused: bool) -> None: ...
+
+
+class Connection(asyncio.Protocol):
+    """One socket to an upstream."""
+
+    __slots__ = (
+        "pool", "transport", "_parser", "_receiver", "_method", "_status", "_reason", "_headers", "_head_bytes", "_framing", "_poll",
+        "idle_since", "keep_s", "_reusable", "_tunnel", "_upgrade", "_request_sent",
+    )  # fmt: skip
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.transport: asyncio.Transport = None  # type: ignore[assignment]  # set by connection_made, before any use
+        self._parser = httptools.HttpResponseParser(self)
+        self._receiver: Receiver | None = None
+        self._method = ""
+        self._upgrade = False
+        self._request_sent = False
+        self._status = 0
+        self._reason = b""
+        self._headers: Headers = []
+        self._head_bytes = 0
+        self._framing: str | int | None = None  # None: the head is still to come
+        self._reusable = False
+        self._tunnel = False
+        self._poll = select.poll()
+        self.idle_since = 0.0
+        self.keep_s = pool.idle_s
+
+    # --- the exchange ---------------------------------------------------------------------------------------------
+
+    def start(self, receiver: Receiver, method: str, head: bytes, *, upgrade: bool = False, complete: bool = True) -> None:
+        """Send a request head; the answer goes to `receiver`. `complete`: the body stands behind the head already."""
+        self._receiver = receiver
+        self._method = method
+        self._upgrade = upgrade
+        self._request_sent = complete
+        self._framing = None
+        self._reusable = False
+        self.transport.write(head)
+
+    def sent(self) -> None:
+        """The whole request body has been written."""
+        self._request_sent = True
+
+    def write(self, data: bytes) -> None:
+        """Send a piece of the request body, or of a tunnel."""
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write(data)
+
+    def pause(self) -> None:
+        if self.transport is not None:
+            self.transport.pause_reading()
+
+    def resume(self) -> None:
+        if self.transport is not None:
+            self.transport.resume_reading()
+
+    def abort(self) -> None:
+        """End the exchange now: nobody wants the rest."""
+        self._receiver = None
+        if self.transport is not None:
+            self.transport.abort()
+
+    # --- asyncio's callbacks --------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]
+        self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+        self.pool.connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        receiver = self._receiver
+        if receiver is None:  # a byte nobody asked for: never let it reach the next caller
+            self.transport.abort()
+            return
+        if self._tunnel:
+            receiver.body_came(data)
+            receiver.batch_ended()
+            return
+        if self._framing is None:
+            self._head_bytes += len(data)
+            if self._head_bytes > _MAX_HEAD_BYTES:
+                self._fail("upstream_malformed", "The provider's answer has too large a head.")
+                return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            rest = data[upgrade.args[0] :]
+            if self._tunnel and rest:
+                receiver.body_came(rest)
+        except httptools.HttpParserCallbackError as error:
+            if isinstance(error.__context__, Refusal):
+                self._fail(error.__context__.name, error.__context__.message)
+                return
+            raise
+        except httptools.HttpParserError:
+            self._fail("upstream_malformed", "The provider's answer is not well-formed HTTP.")
+            return
+        receiver.batch_ended()
+        if self._receiver is None and self.transport is not None:
+            self._leave()
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.pool.forget(self)
+        receiver, self._receiver = self._receiver, None
+        self.transport = None  # type: ignore[assignment]
+        if receiver is None:
+            return
+        if self._framing == "close" and error is None:
+            receiver.message_ended()
+            receiver.batch_ended()
+        elif self._tunnel:
+            receiver.message_ended()
+        else:
+            receiver.broken("upstream_cut", "The provider closed the connection before its answer was complete.")
+
+    def pause_writing(self) -> None:
+        if self._receiver is not None:
+            self._receiver.upload_paused(True)
+
+    def resume_writing(self) -> None:
+        if self._receiver is not None:
+            self._receiver.upload_paused(False)
+
+    # --- llhttp's callbacks ---------------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        self._headers = []
+        self._reason = b""
+
+    def on_status(self, reason: bytes) -> None:
+        self._reason += reason
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        status = self._status = self._parser.get_status_code()
+        if status < 200 and status != 101:
+            return  # an interim answer; the final one follows
+        if self._receiver is None or self._framing is not None:
+            raise Refusal("upstream_malformed", "The provider sent more than one answer.")
+        self._framing = framing = frame(self._method, status, self._headers, self._upgrade)
+        self._tunnel = framing == "tunnel"
+        self._reusable = self._parser.should_keep_alive() and framing not in ("close", "tunnel")
+        self._head_bytes = 0
+        self._receiver.head_came(status, self._reason, self._headers, framing)
+        if framing == "none" and self._method == "HEAD":
+            self._reusable = False  # llhttp cannot be told that a body announced to HEAD never comes
+            self._finish()
+
+    def on_body(self, data: bytes) -> None:
+        if self._receiver is not None:
+            self._receiver.body_came(data)
+
+    def on_message_complete(self) -> None:
+        if self._status >= 200 and self._receiver is not None:
+            self._finish()
+
+    # --- endings --------------------------------------------------------------------------------------------------
+
+    def _finish(self) -> None:
+        receiver, self._receiver = self._receiver, None
+        if receiver is not None:
+            receiver.message_ended()
+
+    def _leave(self) -> None:
+        """The response is complete and handed over: back to the pool, or closed."""
+        if self._reusable and self._request_sent and not self.transport.is_closing():
+            self.keep_s = min(self.pool.idle_s, keep_alive_s(self._headers))
+            self.pool.put(self)
+        else:
+            self.transport.close()
+
+    def _fail(self, name: str, message: str) -> None:
+        receiver, self._receiver = self._receiver, None
+        self.transport.abort()
+        if receiver is not None:
+            receiver.broken(name, message)
+
+    def is_fresh(self, now: float) -> bool:
+        """Whether an idle connection may be used: open, not too old, and with nothing to read (not even an end)."""
+        return not self.transport.is_closing() and now - self.idle_since < self.keep_s and not self._poll.poll(0)
+
+
+def frame(method: str, status: int, headers: Headers, upgrade_asked: bool) -> str | int:
+    """How a response's body is delimited (RFC 9112 §6.3), or `Refusal` upstream_malformed where that is ambiguous."""
+    if status == 101:
+        if upgrade_asked:
+            return "tunnel"
+        raise Refusal("upstream_malformed", "The provider switched protocols unasked.")
+    if status > 599:
+        raise Refusal("upstream_malformed", "The provider's answer has no valid status.")
+    lengths = set()
+    coding = None
+    for name, value in headers:
+        lower = name.lower()
+        if lower == b"content-length":
+            lengths.add(value.strip())
+        elif lower == b"transfer-encoding":
+            if coding is not None or value.strip().lower() != b"chunked":
+                raise Refusal("upstream_malformed", "The provider's answer has a transfer coding other than chunked.")
+            coding = "chunked"
+    if len(lengths) > 1 or (lengths and coding) or any(not length.isdigit() or len(length) > 15 for length in lengths):
+        raise Refusal("upstream_malformed", "The length of the provider's answer is ambiguous.")
+    if method == "HEAD" or status in (204, 304):
+        return "none"
+    if coding:
+        return coding
+    return int(lengths.pop()) if lengths else "close"
+
+
+def keep_alive_s(headers: Headers) -> float:
+    """How long the upstream keeps an idle connection, by its `Keep-Alive: timeout=N` (less a second); else no bound."""
+    for name, value in headers:
+        if name.lower() == b"keep-alive":
+            for part in value.split(b","):
+                key, _, number = part.partition(b"=")
+                if key.strip().lower() == b"timeout" and number.strip().isdigit():
+                    return max(0.0, int(number) - 1.0)
+    return float("inf")
+
+
+class Pool:
+    """The connections to one upstream: the most recently used one first, none that may be stale."""
+
+    def __init__(self, upstream: Upstream, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+        url = urlsplit(upstream.url)
+        self.secure = url.scheme == "https"
+        self.hostname = url.hostname or ""
+        self.port = url.port or (443 if self.secure else 80)
+        self.authority = (url.netloc if url.port else self.hostname if ":" not in self.hostname else f"[{self.hostname}]").encode()
+        self.base_path = url.path.rstrip("/").encode()
+        self.idle_s = limits.idle_connection_s
+        self.connect_s = limits.connect_s
+        self.connections: set[Connection] = set()
+        self._idle: dict[Connection, None] = {}  # oldest first
+        self._clock = clock
+        self._tls: ssl.SSLContext | None = None
+        if self.secure:
+            self._tls = ssl.create_default_context(cafile=upstream.ca_file)
+            self._tls.set_alpn_protocols(["http/1.1"])
+
+    async def take(self) -> Connection:
+        """A usable connection, pooled or new. Raises `Refusal` upstream_unreachable or upstream_timeout."""
+        now = self._clock()
+        while self._idle:
+            connection, _ = self._idle.popitem()
+            if connection.is_fresh(now):
+                return connection
+            connection.abort()
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self.connect_s):
+                _, connection = await loop.create_connection(
+                    lambda: Connection(self), self.hostname, self.port, ssl=self._tls, server_hostname=self.hostname if self.secure else None
+                )
+        except TimeoutError:
+            raise Refusal("upstream_timeout", f"The provider did not accept a connection within {self.connect_s:g} s.") from None
+        except ssl.SSLError:
+            raise Refusal("upstream_unreachable", "The TLS handshake with the provider failed; check its certificate and ca_file.") from None
+        except OSError:
+            raise Refusal("upstream_unreachable", "No connection to the provider: check the upstream's url and that it is up.") from None
+        return connection
+
+    def put(self, connection: Connection) -> None:
+        """Keep a connection whose response is complete."""
+        connection.idle_since = self._clock()
+        self._idle[connection] = None
+
+    def forget(self, connection: Connection) -> None:
+        """A connection is gone."""
+        self.connections.discard(connection)
+        self._idle.pop(connection, None)
+
+    def reap(self) -> None:
+        """Close the idle connections that have outlived their time."""
+        now = self._clock()
+        for connection in [one for one in self._idle if now - one.idle_since >= one.keep_s]:
+            connection.abort()
+
+    def close(self) -> None:
+        """Close what is idle; busy connections end with their calls."""
+        for connection in list(self._idle):
+            connection.abort()

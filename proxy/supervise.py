@@ -1,0 +1,170 @@
+"""`weighbridge serve`: binds the ports, starts the planes as processes of their own, and starts again what dies.
+
+The supervisor holds the listening sockets, so while a plane is being started again its clients wait in the backlog
+and are not refused. It does nothing else and imports little.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+from proxy.config import Config, ConfigError, Listen, load
+
+log = logging.getLogger("weighbridge")
+_BACKLOG = 4096
+_MAX_PAUSE_S = 10.0
+
+
+class CannotStart(Exception):
+    """Why `weighbridge serve` does not start, and what to do about it."""
+
+
+def bind(listen: Listen, section: str) -> socket.socket:
+    """A listening socket. Raises `CannotStart` if the address cannot be had."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        reason = error.strerror or "no such address"
+        hint = f"is another program, or another weighbridge, using it? Choose another {section}.port." if error.errno == 98 else f"check {section}.host and {section}.port."
+        raise CannotStart(f"cannot listen on {listen.host}:{listen.port} ({section}): {reason}; {hint}") from None
+    listener.setblocking(False)
+    return listener
+
+
+def prepare_state(config: Config) -> int:
+    """Make the state folder and lock it. The lock's file descriptor. Raises `CannotStart`."""
+    folder = Path(config.state_dir)
+    try:
+        config.journal_dir.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".probe"
+        probe.write_bytes(b"x" * 4096)
+        probe.unlink()
+        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise CannotStart(f"cannot write to the state folder {folder} (state_dir): {error.strerror}; make room or choose another folder.") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise CannotStart(f"another weighbridge is running on the state folder {folder}; stop it, or give this one its own state_dir.") from None
+    return lock
+
+
+class Child:
+    """One process to keep running."""
+
+    def __init__(self, name: str, arguments: list[str], descriptors: list[int]) -> None:
+        self.name = name
+        self.process: asyncio.subprocess.Process | None = None
+        self._arguments = [sys.executable, "-m", *arguments]
+        self._descriptors = descriptors
+
+    async def keep(self, stopping: asyncio.Event) -> None:
+        """Start it, and start it again whenever it ends before its time, with growing pauses while it dies young."""
+        pause = 0.05
+        while not stopping.is_set():
+            born = time.monotonic()
+            self.process = await asyncio.create_subprocess_exec(*self._arguments, pass_fds=self._descriptors, stdin=asyncio.subprocess.DEVNULL, start_new_session=False)
+            code = await self.process.wait()
+            if stopping.is_set():
+                return
+            pause = 0.05 if time.monotonic() - born > 5 else min(_MAX_PAUSE_S, pause * 2)
+            log.error("%s ended with status %s; starting it again in %.1f s", self.name, code, pause)
+            try:
+                await asyncio.wait_for(stopping.wait(), pause)
+            except TimeoutError:
+                continue
+
+    async def stop(self, grace_s: float) -> None:
+        """Ask it to end; kill it past the grace."""
+        if self.process is None or self.process.returncode is not None:
+            return
+        try:
+            self.process.terminate()
+            await asyncio.wait_for(self.process.wait(), grace_s)
+        except ProcessLookupError:
+            return
+        except TimeoutError:
+            log.error("%s did not end within %.0f s and is killed", self.name, grace_s)
+            self.process.kill()
+            await self.process.wait()
+
+
+def greet(config: Config, listener: socket.socket, admin: socket.socket) -> None:
+    """Say where to send calls and where to look."""
+    base = f"http://{_address(listener)}"
+    names = (["demo"] if config.demo else []) + sorted(config.upstreams)
+    width = max(map(len, names)) + 1
+    print(f"Weighbridge is ready on {base}\n\nBase URLs (put /a/<agent>/t/<task> in front of the upstream to name who calls):", flush=True)
+    for name in names:
+        dialect = "openai, anthropic, gemini" if name == "demo" else config.upstreams[name].dialect
+        print(f"  {name:<{width}} {base}/a/my-agent/{name:<{width}} {dialect}")
+    print(f"\nWhere to look: http://{_address(admin)}/ · weighbridge calls --last 20 · weighbridge report --by agent,model", flush=True)
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+async def _compile_prices(config: Config) -> None:
+    """Bring the price book up to date. Without one, calls are recorded with an unknown cost."""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "proxy.pricing.compile", str(config.price_book))
+    if await process.wait() != 0:
+        log.error("the price book could not be made; calls without a price override are recorded with an unknown cost")
+
+
+async def run(config_path: str | None, config: Config) -> None:
+    """Keep both planes, and the demo provider if wanted, running until SIGTERM or SIGINT."""
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    listener, admin = bind(config.listen, "listen"), bind(config.admin, "admin")
+    await _compile_prices(config)
+    lifeline, _life = os.pipe()
+    common = ["--lifeline", str(lifeline)] + (["--config", config_path] if config_path else [])
+    data_arguments = ["proxy.dataplane.plane", "--listener", str(listener.fileno()), *common]
+    children = []
+    if config.demo:
+        demo = bind(Listen(port=0), "demo")
+        data_arguments += ["--demo-url", f"http://{_address(demo)}"]
+        children.append(Child("the demo provider", ["proxy.demo.provider", "--listener", str(demo.fileno()), "--lifeline", str(lifeline)], [demo.fileno(), lifeline]))
+    control = Child("the control plane", ["proxy.controlplane.plane", "--admin", str(admin.fileno()), *common], [admin.fileno(), lifeline])
+    data = Child("the data plane", data_arguments, [listener.fileno(), lifeline])
+    children += [control, data]
+    keepers = [asyncio.create_task(child.keep(stopping), name=f"keep {child.name}") for child in children]
+    greet(config, listener, admin)
+    await stopping.wait()
+    await data.stop(config.limits.stop_grace_s + 3)
+    await control.stop(10)
+    for child in children:
+        await child.stop(3)
+    await asyncio.gather(*keepers)
+
+
+def serve(config_path: str | None) -> int:
+    """Run Weighbridge. The process's exit status: 0 after an orderly stop, 1 if it cannot start, 2 for a faulty config."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        config = load(config_path)
+        lock = prepare_state(config)
+        asyncio.run(run(config_path, config))
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except CannotStart as error:
+        print(f"weighbridge: {error}", file=sys.stderr)
+        return 1
+    os.close(lock)
+    return 0

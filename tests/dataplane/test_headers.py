@@ -1,0 +1,52 @@
+import pytest
+
+from proxy.dataplane.headers import copy_response_headers, presented_key, put_key, read_head
+from proxy.errors import Refusal
+
+
+def test_hop_by_hop_and_identity_stay_here_and_the_rest_travels_unchanged():
+    raw = (
+        (b"Host", b"proxy"), (b"X-Odd", b"caf\xe9"), (b"Connection", b"keep-alive, X-Private"), (b"X-Private", b"1"), (b"TE", b"trailers"),
+        (b"x-agent-id", b"a"), (b"baggage", b"b=c"), (b"traceparent", b"00-1"), (b"x-odd", b"two"), (b"Expect", b"100-continue"), (b"Content-Length", b"3"),
+    )  # fmt: skip
+    head = read_head(raw)
+    assert head.forward == [(b"X-Odd", b"caf\xe9"), (b"traceparent", b"00-1"), (b"x-odd", b"two")]
+    assert head.fields["x-agent-id"] == "a" and head.fields["x-odd"] == "two"
+
+
+def test_a_credential_given_twice_is_refused_without_echo():
+    with pytest.raises(Refusal) as caught:
+        read_head(((b"Authorization", b"Bearer one"), (b"authorization", b"Bearer two")))
+    assert caught.value.name == "caller_bad_request" and "Bearer" not in caught.value.message
+
+
+def test_the_second_user_agent_gets_its_name_back():
+    assert read_head(((b"User-Agent", b"a"), (b"X-Weighbridge-Second-User-Agent", b"b"))).forward == [(b"User-Agent", b"a"), (b"User-Agent", b"b")]
+
+
+def test_response_framing_is_ours_and_repeated_fields_stay():
+    lines, fields = copy_response_headers([(b"Set-Cookie", b"a"), (b"Set-Cookie", b"b"), (b"Transfer-Encoding", b"chunked"), (b"Connection", b"x-hop"), (b"X-Hop", b"1")])
+    assert lines == [b"Set-Cookie: a", b"Set-Cookie: b"] and fields["set-cookie"] == "b"
+
+
+@pytest.mark.parametrize(
+    ("fields", "query", "key"),
+    [
+        ({"authorization": "Bearer sk-1"}, "", "sk-1"),
+        ({"x-api-key": "k"}, "", "k"),
+        ({"x-goog-api-key": "g"}, "key=no", "g"),
+        ({}, "alt=sse&key=AIza%2B", "AIza+"),
+        ({"authorization": "AWS4-HMAC-SHA256 Credential=AKIA1/2026/us-east-1/bedrock/aws4_request, Signature=0"}, "", "AKIA1"),
+        ({}, "monkey=1", None),
+        ({}, "", None),
+    ],
+)
+def test_presented_key(fields, query, key):
+    assert presented_key(fields, query) == key
+
+
+def test_our_key_stands_where_the_callers_stood():
+    assert put_key([(b"X-Api-Key", b"old"), (b"A", b"b")], "", "anthropic", "new") == ([(b"A", b"b"), (b"x-api-key", b"new")], "")
+    assert put_key([(b"authorization", b"Bearer old")], "", "anthropic", "new") == ([(b"Authorization", b"Bearer new")], "")
+    assert put_key([], "key=old&alt=sse", "gemini", "new") == ([(b"x-goog-api-key", b"new")], "alt=sse")
+    assert put_key([], "", "openai", "new") == ([(b"Authorization", b"Bearer new")], "")
