@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal
@@ -106,13 +105,17 @@ class Book:
         entry = self._find_provider(upstream_name)
         return entry.id if entry else None
 
-    def find_sheet(self, provider: str | None, model: str, service_tier: str | None, batch: bool, minute: int) -> tuple[Sheet | None, int | None]:
-        """(the sheet of one model name or None, the only minute since the epoch it is sure to hold for or None: any)."""
-        context = describe_context(service_tier, batch)
-        for name in spell(model):
-            for entry, own in self._find_models(provider, name):
-                return entry.select(minute, context if own else {}), None if entry.timeless else minute
-        return None, None
+    def find_model(self, provider: str | None, model: str) -> tuple[ModelEntry, bool] | None:
+        """(what the book has for a model's name at a provider, whether it is the provider's own entry and no fallback's)."""
+        for spelling in spell(model):
+            entry, name = self._place(provider, spelling)
+            if entry is None:
+                return None
+            for written in dict.fromkeys((name, spell_date(name))):
+                for shelf_id in (entry.id, *entry.fallbacks):
+                    if found := self._shelf(shelf_id).find(written):
+                        return found, shelf_id == entry.id
+        return None
 
     def _look_up(self, upstream: str, provider: str | None, models: tuple[str | None, ...], tier: str | None, batch: bool, minute: int) -> _Found:
         key = (upstream, provider, models, tier, batch)
@@ -134,23 +137,11 @@ class Book:
                 if sheet := self._overrides.get((scope, name)):
                     return _Found(sheet, "override", None)
         for name in names:
-            sheet, only = self.find_sheet(provider, name, tier, batch, minute)
-            if sheet is not None:
-                return _Found(sheet, "book", only)
+            if listed := self.find_model(provider, name):
+                entry, own = listed
+                sheet = entry.select(minute, describe_context(tier, batch) if own else {})
+                return _Found(sheet, "book", None if entry.timeless else minute)
         return _Found(None, "none", None)
-
-    def _find_models(self, provider: str | None, name: str) -> Iterator[tuple[ModelEntry, bool]]:
-        """The model that a lower-cased name means at a provider: (entry, whether it is the provider's own). At most one."""
-        entry, name = self._place(provider, name)
-        if entry is None:
-            return
-        long_name = spell_date(name)
-        for spelling in (name, long_name) if long_name != name else (name,):
-            for shelf_id in (entry.id, *entry.fallbacks):
-                model = self._shelf(shelf_id).find(spelling)
-                if model is not None:
-                    yield model, shelf_id == entry.id
-                    return
 
     def _place(self, provider: str | None, name: str) -> tuple[ProviderEntry | None, str]:
         """(the provider to look in, the name to look for there)."""

@@ -128,7 +128,7 @@ def convert_model(provider_id: str, model: types.ModelInfo) -> ModelEntry:
     prices = tuple((convert_constraint(one.constraint), convert_prices(one.prices, least)) for one in listed)
     free = model.id.endswith(":free") or (provider_id, model.id) in _FREE
     if free and all(sheet == Sheet() for _, sheet in prices):
-        prices = ((None, Sheet(input=Rate(0), output=Rate(0))),)
+        prices = ((None, Sheet(input=Rate(0), output=Rate(0), request=Rate(0))),)
     variants = tuple(
         Variant(dict(variant.when), convert_constraint(variant.constraint), sheet)
         for variant in model.price_variants or ()
