@@ -1,0 +1,58 @@
+# The developer commands: run, demo, test, lock, bench, clean. `make run` and `make test` do all of their own set-up.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+CONFIG ?= config.example.yaml
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+LOCKED := $(PIP) install --require-hashes --requirement
+COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+SOURCES := proxy tests benchmarks $(wildcard evaluators)
+
+.PHONY: run demo test lint lock bench clean
+
+run: $(VENV)/.installed
+	@exec $(BIN)/weighbridge serve --config $(CONFIG)
+
+demo: $(VENV)/.installed
+	@$(BIN)/weighbridge demo --config $(CONFIG)
+
+test: lint
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/.tested
+	@$(BIN)/ruff check $(SOURCES)
+
+bench: $(VENV)/.installed
+	@set -e; for each in benchmarks/*.py; do echo "== $$each"; $(BIN)/python $$each; done
+
+# Resolves every requirement anew; `--upgrade` takes the newest versions that the .in files allow.
+lock: $(VENV)/.locking
+	@cd requirements && for each in build run bedrock test lock; do ../$(COMPILE) --upgrade --output-file $$each.txt $$each.in || exit 1; done
+
+clean:
+	@rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis weighbridge.egg-info
+	@find proxy tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Each stamp is younger than what it was made from, so a second run installs nothing.
+$(VENV)/bin/python:
+	@"$(PYTHON)" -c 'import sys; sys.exit("Weighbridge needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Say which one to use: make PYTHON=/path/to/python3.11") if sys.version_info < (3, 11) else None'
+	@echo "Making the local environment $(VENV) ..."
+	@"$(PYTHON)" -m venv --clear $(VENV)
+
+$(VENV)/.installed: requirements/build.txt requirements/run.txt pyproject.toml | $(VENV)/bin/python
+	@echo "Installing the pinned dependencies ..."
+	@$(LOCKED) requirements/build.txt
+	@$(LOCKED) requirements/run.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.tested: requirements/test.txt $(VENV)/.installed
+	@echo "Installing what the tests need ..."
+	@$(LOCKED) requirements/test.txt
+	@touch $@
+
+$(VENV)/.locking: requirements/lock.txt | $(VENV)/bin/python
+	@$(LOCKED) requirements/lock.txt
+	@touch $@
