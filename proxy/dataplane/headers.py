@@ -1,6 +1,7 @@
 """What travels in a head and what does not: hop-by-hop fields, identity fields, credentials (RFC 9110 §7.6.1).
 
-Everything else goes on as it came: order, case, repeated fields and bytes outside ASCII included.
+Everything else goes on as it came: order, case, repeated fields and bytes outside ASCII included. A field's name is
+judged once and the judgement kept in a bounded table, for the same names come again with every call.
 """
 
 from __future__ import annotations
@@ -16,20 +17,53 @@ from proxy.errors import Refusal
 Headers = list[tuple[bytes, bytes]]
 
 _HOP = frozenset({
-    b"connection", b"keep-alive", b"proxy-connection", b"proxy-authenticate", b"proxy-authorization",
-    b"te", b"trailer", b"transfer-encoding", b"upgrade",
+    "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade",
 })  # fmt: skip
-_FRAMING = frozenset({b"host", b"content-length", b"expect"})
-_IDENTITY = frozenset({b"x-agent-id", b"x-task-id", b"x-session-id", b"baggage"})
+_REQUEST_OWN = _HOP | {"host", "content-length", "expect", "x-agent-id", "x-task-id", "x-session-id", "baggage"}
+_REQUEST_READ = frozenset({
+    "authorization", "x-api-key", "api-key", "x-goog-api-key", "content-type", "content-encoding", "content-length", "expect", "upgrade", "user-agent",
+    "x-agent-id", "x-task-id", "x-session-id", "baggage", "traceparent", "x-stainless-retry-count", "x-claude-code-session-id",
+    "x-claude-code-agent-id", "x-claude-code-parent-agent-id", "session-id", "x-session-affinity", "x-codex-turn-metadata",
+})  # fmt: skip
+_RESPONSE_READ = ("content-", "x-ratelimit-", "anthropic-ratelimit-", "retry-after", "x-amzn", "request-id", "x-request-id", "sec-websocket-", "mistral-", "apim-", "openai-")
 _ONCE = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key", "content-type"})
 _CREDENTIALS = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
-_OUR_NAME = {SECOND_USER_AGENT.lower(): b"User-Agent"}
-_RESPONSE_FRAMING = _HOP | {b"content-length"}
 _KEY_HEADER = {"anthropic": b"x-api-key", "gemini": b"x-goog-api-key"}
+_MAX_NAMES = 4096
 
 
-class Head(msgspec.Struct):
-    """A request's head: what to forward, and the fields by lower-case name (the last of repeated ones) to read."""
+class _Name(msgspec.Struct, frozen=True, gc=False):
+    """What we do with a field of this name."""
+
+    lower: str
+    forward: bytes | None  # the name under which it goes on; None: it stays here
+    read: bool
+    once: bool = False
+
+
+_requests: dict[bytes, _Name] = {}
+_responses: dict[bytes, _Name] = {}
+
+
+def _judge_request(name: bytes) -> _Name:
+    lower = name.decode("latin-1").lower()
+    forward = None if lower in _REQUEST_OWN else b"User-Agent" if lower == SECOND_USER_AGENT.decode().lower() else name
+    judged = _Name(lower, forward, lower in _REQUEST_READ or lower == "connection", lower in _ONCE)
+    if len(_requests) < _MAX_NAMES:
+        _requests[name] = judged
+    return judged
+
+
+def _judge_response(name: bytes) -> _Name:
+    lower = name.decode("latin-1").lower()
+    judged = _Name(lower, None if lower in _HOP or lower == "content-length" else name, lower.startswith(_RESPONSE_READ) or lower in _HOP)
+    if len(_responses) < _MAX_NAMES:
+        _responses[name] = judged
+    return judged
+
+
+class Head(msgspec.Struct, frozen=True):
+    """A request's head: what to forward, and the fields we read, by lower-case name (the last of repeated ones)."""
 
     forward: Headers
     fields: dict[str, str]
@@ -39,36 +73,86 @@ def read_head(raw: tuple[tuple[bytes, bytes], ...]) -> Head:
     """Sort a request's fields. Raises `Refusal` caller_bad_request for a credential or content type given twice."""
     forward: Headers = []
     fields: dict[str, str] = {}
-    dropped: frozenset[bytes] | set[bytes] = _HOP
     for name, value in raw:
-        if len(name) == 10 and name.lower() == b"connection":
-            dropped = dropped | {part.strip().lower() for part in value.split(b",")}
-    for name, value in raw:
-        lower = name.lower()
-        text = lower.decode("latin-1")
-        if text in _ONCE and text in fields:
-            raise Refusal("caller_bad_request", f"The header {text} stands twice in the request; send it once.")
-        fields[text] = value.decode("latin-1")
-        if lower in dropped or lower in _FRAMING or lower in _IDENTITY:
-            continue
-        forward.append((_OUR_NAME.get(lower, name), value))
+        judged = _requests.get(name) or _judge_request(name)
+        if judged.read:
+            if judged.once and judged.lower in fields:
+                raise Refusal("caller_bad_request", f"The header {judged.lower} stands twice in the request; send it once.")
+            fields[judged.lower] = value.decode("latin-1")
+        if judged.forward is not None:
+            forward.append((judged.forward, value))
+    connection = fields.pop("connection", None)
+    if connection is not None:
+        forward = drop_named(forward, connection)
     return Head(forward, fields)
 
 
-def copy_response_headers(headers: Headers) -> tuple[list[bytes], dict[str, str]]:
-    """(the lines to pass on, the fields by lower-case name) of a response's head."""
+def drop_named(headers: Headers, connection: str) -> Headers:
+    """The headers without those that a `Connection` field names as hop-by-hop."""
+    if connection.lower() in ("keep-alive", "close"):
+        return headers
+    named = {part.strip().lower().encode("latin-1") for part in connection.split(",")}
+    return [(name, value) for name, value in headers if name.lower() not in named]
+
+
+class ResponseHead(msgspec.Struct, frozen=True):
+    """A response's head: the lines to pass on, the fields we read by lower-case name, and how its body is framed.
+
+    `framing` is the body's length in bytes, `chunked`, `close` (until the connection ends), `none` or `tunnel`.
+    """
+
+    status: int
+    reason: bytes
+    lines: list[bytes]
+    fields: dict[str, str]
+    framing: str | int
+
+
+def read_response_head(method: str, status: int, reason: bytes, headers: Headers, upgrade_asked: bool) -> ResponseHead:
+    """Sort a response's fields. Raises `Refusal` upstream_malformed where its framing is ambiguous (RFC 9112 §6.3)."""
     lines: list[bytes] = []
     fields: dict[str, str] = {}
-    dropped: frozenset[bytes] | set[bytes] = _RESPONSE_FRAMING
     for name, value in headers:
-        if len(name) == 10 and name.lower() == b"connection":
-            dropped = dropped | {part.strip().lower() for part in value.split(b",")}
-    for name, value in headers:
-        lower = name.lower()
-        fields[lower.decode("latin-1")] = value.decode("latin-1")
-        if lower not in dropped:
-            lines.append(name + b": " + value)
-    return lines, fields
+        judged = _responses.get(name) or _judge_response(name)
+        if judged.read:
+            lower = judged.lower
+            if lower in fields and lower in ("content-length", "transfer-encoding"):
+                if lower == "transfer-encoding" or fields[lower] != value.decode("latin-1"):
+                    raise Refusal("upstream_malformed", "The framing of the provider's answer is ambiguous.")
+            fields[lower] = value.decode("latin-1")
+        if judged.forward is not None:
+            lines.append(judged.forward + b": " + value)
+    connection = fields.get("connection")
+    if connection is not None and connection.lower() not in ("keep-alive", "close"):
+        named = tuple(part.strip().lower().encode("latin-1") + b":" for part in connection.split(","))
+        lines = [line for line in lines if not line.lower().startswith(named)]
+    return ResponseHead(status, reason, lines, fields, _frame(method, status, fields, upgrade_asked))
+
+
+def _frame(method: str, status: int, fields: dict[str, str], upgrade_asked: bool) -> str | int:
+    if status == 101 and upgrade_asked:
+        return "tunnel"
+    if not 200 <= status <= 599:
+        raise Refusal("upstream_malformed", "The provider's answer has no valid status, or switches protocols unasked.")
+    coding, length = fields.get("transfer-encoding"), fields.get("content-length")
+    if coding is not None and (coding.strip().lower() != "chunked" or length is not None):
+        raise Refusal("upstream_malformed", "The provider's answer has a transfer coding other than chunked, or a length beside it.")
+    if length is not None and not (length.isascii() and length.isdigit() and len(length) < 16):
+        raise Refusal("upstream_malformed", "The provider's answer has no valid length.")
+    if method == "HEAD" or status in (204, 304):
+        return "none"
+    if coding is not None:
+        return "chunked"
+    return "close" if length is None else int(length)
+
+
+def keep_alive_s(fields: dict[str, str]) -> float:
+    """How long the upstream keeps an idle connection, by its `Keep-Alive: timeout=N` (less a second); else no bound."""
+    for part in fields.get("keep-alive", "").split(","):
+        key, _, number = part.partition("=")
+        if key.strip().lower() == "timeout" and number.strip().isdecimal():
+            return max(0.0, int(number) - 1.0)
+    return float("inf")
 
 
 def presented_key(fields: dict[str, str], query: str) -> str | None:

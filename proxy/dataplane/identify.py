@@ -9,6 +9,7 @@ ladder, each for itself. `traceparent` is always read.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import unquote
 
 import msgspec
@@ -52,6 +53,12 @@ class Marks(msgspec.Struct):
 def read_place(target: str) -> Place:
     """Take a request target apart. Raises `Refusal` caller_bad_request or caller_unknown_upstream."""
     path, mark, query = target.partition("?")
+    place = _read_path(path)
+    return msgspec.structs.replace(place, rest=place.rest + mark + query) if mark else place
+
+
+@lru_cache(4096)
+def _read_path(path: str) -> Place:
     if not path.startswith("/") or "\\" in path:
         raise Refusal("caller_bad_request", "The request target must be a path, such as /openai/v1/chat/completions.")
     if "/." in path or "%2e" in path or "%2E" in path:
@@ -70,7 +77,7 @@ def read_place(target: str) -> Place:
     rest = "/" + "/".join(parts[index + 1 :]) if len(parts) > index + 1 else ""
     if "//" in rest:
         raise Refusal("caller_bad_request", "The path holds an empty segment (//); check how the base URL and the path are joined.")
-    return Place(upstream, rest + mark + query, **names)
+    return Place(upstream, rest, **names)
 
 
 def _refuse_dots(path: str) -> None:
@@ -103,25 +110,35 @@ class Identifier:
         """The identity of one request."""
         known = self.known_key(key)
         key_hash = self._hash(key) if key and not known else None
-        rungs = [
-            Marks("path", place.agent, place.task, place.session),
-            Marks("key", known.agent if known else None),
-            Marks("header", _short(fields.get("x-agent-id")), _short(fields.get("x-task-id")), _short(fields.get("x-session-id"))),
-        ]
+        rungs = []
+        if place.agent or place.task or place.session:
+            rungs.append(Marks("path", place.agent, place.task, place.session))
+        if known:
+            rungs.append(Marks("key", known.agent))
+        if "x-agent-id" in fields or "x-task-id" in fields or "x-session-id" in fields:
+            rungs.append(Marks("header", _short(fields.get("x-agent-id")), _short(fields.get("x-task-id")), _short(fields.get("x-session-id"))))
         if "baggage" in fields:
             rungs.append(_read_baggage(fields["baggage"]))
-        rungs.append(_read_native(fields))
-        rungs.append(Marks("native", _short(ask.agent), _short(ask.task), _short(ask.session)))
+        native = _read_native(fields)
+        native.agent, native.task, native.session = (
+            native.agent or _short(ask.agent), native.task or _short(ask.task), native.session or _short(ask.session),
+        )  # fmt: skip
+        rungs.append(native)
         if key_hash:
             rungs.append(Marks("key_hash", "key-" + key_hash[:12]))
-        named = next((rung for rung in rungs if rung.agent), None)
-        agent = named.agent if named and named.agent else "unknown"
-        trace = _TRACEPARENT.match(fields.get("traceparent", ""))
+        agent, rung, task, session = None, "unknown", None, None
+        for one in rungs:
+            if agent is None and one.agent:
+                agent, rung = one.agent, one.rung
+            task = task or one.task
+            session = session or one.session
+        agent = agent or "unknown"
+        trace = _TRACEPARENT.match(fields["traceparent"]) if "traceparent" in fields else None
         return Identity(
             agent=agent,
-            rung=named.rung if named else "unknown",
-            task=next((rung.task for rung in rungs if rung.task), None),
-            session=next((rung.session for rung in rungs if rung.session), None),
+            rung=rung,
+            task=task,
+            session=session,
             parent_agent=_short(fields.get("x-claude-code-parent-agent-id")),
             team=known.team if known and known.team else self._teams.get(agent),
             trace_id=trace[1] if trace else None,
@@ -162,6 +179,15 @@ class _CodexMark(msgspec.Struct):
     session_id: str | None = None
 
 
+@lru_cache(512)
+def _name_client(user_agent: str) -> str | None:
+    """The agent program that a User-Agent belongs to, or the AWS application id in it."""
+    if app := _APP_ID.search(user_agent):
+        return _short(app[1])
+    lower = user_agent[:64].lower()
+    return next((name for start, name in _CLIENTS if lower.startswith(start)), None)
+
+
 def _read_native(fields: dict[str, str]) -> Marks:
     """What agent programs say of themselves without being asked (wire.md §4)."""
     marks = Marks("native")
@@ -175,10 +201,6 @@ def _read_native(fields: dict[str, str]) -> Marks:
         marks.session = marks.session or _short(codex.session_id)
         name = (codex.agent_name or "").strip("/")
         marks.agent = marks.agent or _short("codex" if name in ("", "root") else f"codex/{name}")
-    if not marks.agent and (agent := fields.get("user-agent")):
-        if app := _APP_ID.search(agent):
-            marks.agent = _short(app[1])
-        else:
-            lower = agent[:64].lower()
-            marks.agent = next((name for start, name in _CLIENTS if lower.startswith(start)), None)
+    if not marks.agent and (user_agent := fields.get("user-agent")):
+        marks.agent = _name_client(user_agent)
     return marks

@@ -57,7 +57,7 @@ class Traffic:
         place, fields, relay = Place("", ""), {}, None
         try:
             place = read_place(request.raw_path)
-            head = read_head(request.message.raw_headers)
+            head = read_head(request._message.raw_headers)
             fields = head.fields
             self._meet(call, place, fields)
             upstream = self._route(call, place)

@@ -26,7 +26,7 @@ from proxy.dataplane.journal import JournalWriter
 from proxy.dataplane.path import Traffic
 from proxy.dataplane.samples import SampleSender
 from proxy.dataplane.settle import Settler
-from proxy.pricing import Book
+from proxy.pricing.book import Book, BookError
 
 log = logging.getLogger("weighbridge.dataplane")
 _BACKLOG = 4096
@@ -44,8 +44,7 @@ class DataPlane:
         self._started_ns = time.time_ns()
         self._journal = JournalWriter(config.journal_dir, config.journal.segment_bytes)
         self._samples = SampleSender(config.sample_socket)
-        book = Book.load(config.price_book, config.prices)
-        self._settler = Settler(upstreams, book, self._journal, self._samples)
+        self._settler = Settler(upstreams, load_book(config), self._journal, self._samples)
         self.traffic = Traffic(config, upstreams, keys, self._journal, self._settler)
         self._due = time.monotonic() + 1
 
@@ -92,6 +91,15 @@ class DataPlane:
         self._samples.close()
 
 
+def load_book(config: Config) -> Book:
+    """The price book; only the config's overrides where it cannot be read, so that calls go on with an unknown cost."""
+    try:
+        return Book.load(config.price_book, config.prices)
+    except BookError as error:
+        log.error("%s; until then calls without a price override have an unknown cost", error)
+        return Book.load(None, config.prices)
+
+
 async def run(config: Config, listener: socket.socket, demo_url: str | None, lifeline: int | None) -> None:
     """Serve until SIGTERM, SIGINT or the end of the parent, then let running calls end within the grace."""
     loop = asyncio.get_running_loop()
@@ -104,6 +112,7 @@ async def run(config: Config, listener: socket.socket, demo_url: str | None, lif
     server = EdgeServer(plane.answer, header_bytes=config.limits.header_bytes)
     listening = await loop.create_server(server, sock=listener, backlog=_BACKLOG)
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)  # calls make little cyclic garbage; the default looks for it after every few of them
     while not stop.is_set():
         plane.tick()
         try:

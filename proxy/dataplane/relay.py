@@ -14,8 +14,8 @@ from collections.abc import Callable
 
 from proxy.call import Call
 from proxy.dataplane.edge import Edge
-from proxy.dataplane.headers import copy_response_headers
-from proxy.dataplane.upstream import Connection, Headers
+from proxy.dataplane.headers import ResponseHead
+from proxy.dataplane.upstream import Connection
 from proxy.errors import Refusal
 from proxy.wire import decoder, open_reader, read_limits, request_id
 
@@ -50,12 +50,11 @@ class Relay:
 
     # --- from the upstream ----------------------------------------------------------------------------------------
 
-    def head_came(self, status: int, reason: bytes, headers: Headers, framing: str | int) -> None:
-        call, answer = self._call, self._call.answer
+    def head_came(self, head: ResponseHead) -> None:
+        call, answer, fields = self._call, self._call.answer, head.fields
         answer.first_byte_ns = time.time_ns()
-        answer.status = status
-        lines, fields = copy_response_headers(headers)
-        lines.insert(0, b"HTTP/1.1 %d %s" % (status, reason))
+        answer.status = head.status
+        framing, lines = head.framing, [b"HTTP/1.1 %d %s" % (head.status, head.reason), *head.lines]
         if isinstance(framing, int):
             lines.append(b"Content-Length: %d" % framing)
         elif framing in ("chunked", "close"):
@@ -65,13 +64,12 @@ class Relay:
                 self._chunked = True
                 lines.append(b"Transfer-Encoding: chunked")
         lines.append(b"x-weighbridge-call: " + call.id.encode())
-        if not self.keep_alive:
-            lines.append(b"Connection: close")
-        self._out.append(b"\r\n".join(lines) + b"\r\n\r\n")
+        lines.append(b"\r\n" if self.keep_alive else b"Connection: close\r\n\r\n")
+        self._out.append(b"\r\n".join(lines))
         self.head_sent = True
         answer.limits = read_limits(fields, answer.first_byte_ns / 1e9)
         answer.request_id = request_id(fields)
-        self._reader = open_reader(call.kind, call.ask, status, fields.get("content-type", ""), fields)
+        self._reader = open_reader(call.kind, call.ask, head.status, fields.get("content-type", ""), fields)
         coding = fields.get("content-encoding")
         if coding and coding != "identity":
             self._decoder = decoder(coding, 64 * 1024 * 1024)

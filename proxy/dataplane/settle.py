@@ -15,13 +15,14 @@ from proxy.config import Upstream
 from proxy.dataplane.estimate import ByteRatios
 from proxy.dataplane.journal import JournalWriter
 from proxy.dataplane.samples import SampleSender
-from proxy.pricing import Book, Priced
+from proxy.pricing.book import Book, Priced
 
 log = logging.getLogger("weighbridge.settle")
 _MAX_RESPONSES = 10_000
 _MAX_ERROR = 300
 _MAX_SAMPLE_TEXT = 65536
 _ESTIMATED = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
+_DEMO_PROVIDERS = {"openai": "openai", "anthropic": "anthropic", "gemini": "google"}  # the demo speaks three dialects
 _UNBILLED = Priced(0, "unbilled", "")
 _UNKNOWN = Priced(None, "none", "")
 
@@ -34,7 +35,7 @@ class Settler:
         self.estimates = 0
         self.unread = 0
         self.defects = 0
-        self._upstreams = upstreams
+        self._providers = {name: one.prices or book.provider_of(name, one.url) for name, one in upstreams.items()}
         self._book = book
         self._journal = journal
         self._samples = samples
@@ -102,10 +103,9 @@ class Settler:
         if usage is None:
             known = call.method in ("GET", "HEAD", "DELETE", "OPTIONS") and self._responses.get(reading.response_id or "", True)
             return _UNBILLED if known or call.kind.operation in ("count_tokens", "files", "batches") else _UNKNOWN
-        upstream = self._upstreams.get(call.upstream)
         return self._book.price(
             upstream=call.upstream,
-            provider=upstream.prices if upstream and upstream.prices else self._book.provider_of(call.upstream, upstream.url if upstream else "", call.dialect),
+            provider=_DEMO_PROVIDERS.get(call.dialect) if call.upstream == "demo" else self._providers.get(call.upstream),
             models=(reading.model, call.kind.model, call.ask.model),
             usage=usage,
             service_tier=reading.service_tier or call.ask.service_tier,

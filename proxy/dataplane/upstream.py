@@ -19,17 +19,17 @@ from urllib.parse import urlsplit
 import httptools
 
 from proxy.config import Limits, Upstream
+from proxy.dataplane.headers import Headers, ResponseHead, keep_alive_s, read_response_head
 from proxy.errors import Refusal
 
 _MAX_HEAD_BYTES = 256 * 1024
-Headers = list[tuple[bytes, bytes]]
 
 
 class Receiver(Protocol):
     """Who gets the answer of one exchange. Called from the socket's own callback: must not block."""
 
-    def head_came(self, status: int, reason: bytes, headers: Headers, framing: str | int) -> None:
-        """The final head. `framing`: the body's length in bytes, `chunked`, `close`, `none` or `tunnel`."""
+    def head_came(self, head: ResponseHead) -> None:
+        """The final head."""
 
     def body_came(self, data: bytes) -> None: ...
 
@@ -188,11 +188,14 @@ class Connection(asyncio.Protocol):
             return  # an interim answer; the final one follows
         if self._receiver is None or self._framing is not None:
             raise Refusal("upstream_malformed", "The provider sent more than one answer.")
-        self._framing = framing = frame(self._method, status, self._headers, self._upgrade)
+        head = read_response_head(self._method, status, self._reason, self._headers, self._upgrade)
+        self._framing = framing = head.framing
         self._tunnel = framing == "tunnel"
+        if "keep-alive" in head.fields:
+            self.keep_s = min(self.pool.idle_s, keep_alive_s(head.fields))
         self._reusable = self._parser.should_keep_alive() and framing not in ("close", "tunnel")
         self._head_bytes = 0
-        self._receiver.head_came(status, self._reason, self._headers, framing)
+        self._receiver.head_came(head)
         if framing == "none" and self._method == "HEAD":
             self._reusable = False  # llhttp cannot be told that a body announced to HEAD never comes
             self._finish()
@@ -215,7 +218,6 @@ class Connection(asyncio.Protocol):
     def _leave(self) -> None:
         """The response is complete and handed over: back to the pool, or closed."""
         if self._reusable and self._request_sent and not self.transport.is_closing():
-            self.keep_s = min(self.pool.idle_s, keep_alive_s(self._headers))
             self.pool.put(self)
         else:
             self.transport.close()
@@ -229,44 +231,6 @@ class Connection(asyncio.Protocol):
     def is_fresh(self, now: float) -> bool:
         """Whether an idle connection may be used: open, not too old, and with nothing to read (not even an end)."""
         return not self.transport.is_closing() and now - self.idle_since < self.keep_s and not self._poll.poll(0)
-
-
-def frame(method: str, status: int, headers: Headers, upgrade_asked: bool) -> str | int:
-    """How a response's body is delimited (RFC 9112 §6.3), or `Refusal` upstream_malformed where that is ambiguous."""
-    if status == 101:
-        if upgrade_asked:
-            return "tunnel"
-        raise Refusal("upstream_malformed", "The provider switched protocols unasked.")
-    if status > 599:
-        raise Refusal("upstream_malformed", "The provider's answer has no valid status.")
-    lengths = set()
-    coding = None
-    for name, value in headers:
-        lower = name.lower()
-        if lower == b"content-length":
-            lengths.add(value.strip())
-        elif lower == b"transfer-encoding":
-            if coding is not None or value.strip().lower() != b"chunked":
-                raise Refusal("upstream_malformed", "The provider's answer has a transfer coding other than chunked.")
-            coding = "chunked"
-    if len(lengths) > 1 or (lengths and coding) or any(not length.isdigit() or len(length) > 15 for length in lengths):
-        raise Refusal("upstream_malformed", "The length of the provider's answer is ambiguous.")
-    if method == "HEAD" or status in (204, 304):
-        return "none"
-    if coding:
-        return coding
-    return int(lengths.pop()) if lengths else "close"
-
-
-def keep_alive_s(headers: Headers) -> float:
-    """How long the upstream keeps an idle connection, by its `Keep-Alive: timeout=N` (less a second); else no bound."""
-    for name, value in headers:
-        if name.lower() == b"keep-alive":
-            for part in value.split(b","):
-                key, _, number = part.partition(b"=")
-                if key.strip().lower() == b"timeout" and number.strip().isdigit():
-                    return max(0.0, int(number) - 1.0)
-    return float("inf")
 
 
 class Pool:

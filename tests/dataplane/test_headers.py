@@ -1,6 +1,6 @@
 import pytest
 
-from proxy.dataplane.headers import copy_response_headers, presented_key, put_key, read_head
+from proxy.dataplane.headers import keep_alive_s, presented_key, put_key, read_head, read_response_head
 from proxy.errors import Refusal
 
 
@@ -11,7 +11,7 @@ def test_hop_by_hop_and_identity_stay_here_and_the_rest_travels_unchanged():
     )  # fmt: skip
     head = read_head(raw)
     assert head.forward == [(b"X-Odd", b"caf\xe9"), (b"traceparent", b"00-1"), (b"x-odd", b"two")]
-    assert head.fields["x-agent-id"] == "a" and head.fields["x-odd"] == "two"
+    assert head.fields["x-agent-id"] == "a" and "x-odd" not in head.fields
 
 
 def test_a_credential_given_twice_is_refused_without_echo():
@@ -25,8 +25,9 @@ def test_the_second_user_agent_gets_its_name_back():
 
 
 def test_response_framing_is_ours_and_repeated_fields_stay():
-    lines, fields = copy_response_headers([(b"Set-Cookie", b"a"), (b"Set-Cookie", b"b"), (b"Transfer-Encoding", b"chunked"), (b"Connection", b"x-hop"), (b"X-Hop", b"1")])
-    assert lines == [b"Set-Cookie: a", b"Set-Cookie: b"] and fields["set-cookie"] == "b"
+    headers = [(b"Set-Cookie", b"a"), (b"Set-Cookie", b"b"), (b"Transfer-Encoding", b"chunked"), (b"Connection", b"x-hop"), (b"X-Hop", b"1")]
+    head = read_response_head("POST", 200, b"OK", headers, False)
+    assert (head.lines, head.framing) == ([b"Set-Cookie: a", b"Set-Cookie: b"], "chunked")
 
 
 @pytest.mark.parametrize(
@@ -50,3 +51,40 @@ def test_our_key_stands_where_the_callers_stood():
     assert put_key([(b"authorization", b"Bearer old")], "", "anthropic", "new") == ([(b"Authorization", b"Bearer new")], "")
     assert put_key([], "key=old&alt=sse", "gemini", "new") == ([(b"x-goog-api-key", b"new")], "alt=sse")
     assert put_key([], "", "openai", "new") == ([(b"Authorization", b"Bearer new")], "")
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "headers", "framing"),
+    [
+        ("POST", 200, [(b"Content-Length", b"12")], 12),
+        ("POST", 200, [(b"transfer-encoding", b"Chunked")], "chunked"),
+        ("POST", 200, [], "close"),
+        ("HEAD", 200, [(b"Content-Length", b"12")], "none"),
+        ("GET", 304, [(b"Content-Length", b"12")], "none"),
+        ("GET", 200, [(b"Content-Length", b"7"), (b"Content-Length", b"7")], 7),
+    ],
+)
+def test_unambiguous_framing(method, status, headers, framing):
+    assert read_response_head(method, status, b"OK", headers, False).framing == framing
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [(b"Content-Length", b"1"), (b"Content-Length", b"2")],
+        [(b"Content-Length", b"1"), (b"Transfer-Encoding", b"chunked")],
+        [(b"Transfer-Encoding", b"chunked"), (b"Transfer-Encoding", b"chunked")],
+        [(b"Transfer-Encoding", b"gzip, chunked")],
+        [(b"Content-Length", b"+1")],
+        [(b"Content-Length", b"\xb2")],
+        [(b"Content-Length", b"9" * 20)],
+    ],
+)
+def test_ambiguous_framing_is_refused(headers):
+    with pytest.raises(Refusal) as caught:
+        read_response_head("POST", 200, b"OK", headers, False)
+    assert caught.value.name == "upstream_malformed"
+
+
+def test_keep_alive_is_honoured_with_a_second_to_spare():
+    assert keep_alive_s({"keep-alive": "max=5, timeout=5"}) == 4 and keep_alive_s({}) == float("inf")

@@ -1,0 +1,91 @@
+"""The journal's writer: every line reaches a file or waits; nothing is torn, nothing is lost in silence."""
+
+import errno
+import json
+import os
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from proxy.call import Record
+from proxy.dataplane import journal
+from proxy.dataplane.journal import JournalWriter
+
+
+def record(number: int) -> Record:
+    return Record(
+        id=f"{number:026x}", started_ns=number, duration_ns=1, agent="a" * (number % 300), rung="path", upstream="up", dialect="openai",
+        format="openai.chat", operation="chat", method="POST", path="/v1/chat/completions", outcome="ok",
+    )  # fmt: skip
+
+
+def lines(folder) -> list[dict]:
+    return [json.loads(line) for path in sorted(folder.iterdir()) for line in path.read_bytes().splitlines()]
+
+
+def test_segments_open_and_close_in_order(tmp_path):
+    writer = JournalWriter(tmp_path, segment_bytes=2000)
+    for number in range(40):
+        writer.settled(record(number))
+    writer.close()
+    events = lines(tmp_path)
+    assert [event["call"]["started_ns"] for event in events if "call" in event] == list(range(40))
+    paths = sorted(tmp_path.iterdir())
+    assert len(paths) > 3
+    for path in paths:
+        first, *middle, last = path.read_bytes().splitlines()
+        assert json.loads(first)["segment"]["writer"] == "d" and json.loads(last)["closed"]["lines"] == len(middle)
+
+
+class Disk:
+    """Stands in for `os`: room for so many bytes, then full, until `room` is given again."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+
+    def __getattr__(self, name):
+        return getattr(os, name)
+
+    def write(self, file: int, data: bytes) -> int:
+        if self.room <= 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written = os.write(file, data[: self.room])
+        self.room -= written
+        return written
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@given(room=st.integers(0, 6000), count=st.integers(1, 30), again=st.integers(0, 30))
+def test_a_full_disk_loses_nothing_and_tears_nothing(tmp_path_factory, room, count, again):
+    folder = tmp_path_factory.mktemp("journal")
+    disk = Disk(10_000_000)
+    original, journal.os = journal.os, disk
+    try:
+        writer = JournalWriter(folder, segment_bytes=1500)
+        disk.room = room
+        for number in range(count):
+            writer.settled(record(number))
+        assert writer.lines + writer.waiting == count and writer.lost == 0
+        disk.room = 10_000_000
+        for number in range(count, count + again):
+            writer.settled(record(number))
+        writer.retry()
+        assert writer.waiting == 0
+        writer.close()
+    finally:
+        journal.os = original
+    assert [event["call"]["started_ns"] for event in lines(folder) if "call" in event] == list(range(count + again))
+
+
+def test_past_its_bound_the_oldest_are_given_up_and_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr(journal, "_MAX_WAITING", 5)
+    disk = Disk(10_000)
+    monkeypatch.setattr(journal, "os", disk)
+    writer = JournalWriter(tmp_path, segment_bytes=10_000)
+    disk.room = 0
+    for number in range(8):
+        writer.settled(record(number))
+    assert (writer.waiting, writer.lost) == (5, 3)
+    disk.room = 100_000
+    writer.close()
+    assert [event["call"]["started_ns"] for event in lines(tmp_path) if "call" in event] == [3, 4, 5, 6, 7]
