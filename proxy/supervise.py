@@ -7,6 +7,7 @@ and are not refused. It does nothing else and imports little.
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import logging
 import os
@@ -37,7 +38,9 @@ def bind(listen: Listen, section: str) -> socket.socket:
         listener.listen(_BACKLOG)
     except OSError as error:
         reason = error.strerror or "no such address"
-        hint = f"is another program, or another weighbridge, using it? Choose another {section}.port." if error.errno == 98 else f"check {section}.host and {section}.port."
+        hint = f"check {section}.host and {section}.port."
+        if error.errno == errno.EADDRINUSE:
+            hint = f"is another program, or another weighbridge, using it? Choose another {section}.port."
         raise CannotStart(f"cannot listen on {listen.host}:{listen.port} ({section}): {reason}; {hint}") from None
     listener.setblocking(False)
     return listener
@@ -75,7 +78,7 @@ class Child:
         pause = 0.05
         while not stopping.is_set():
             born = time.monotonic()
-            self.process = await asyncio.create_subprocess_exec(*self._arguments, pass_fds=self._descriptors, stdin=asyncio.subprocess.DEVNULL, start_new_session=False)
+            self.process = await asyncio.create_subprocess_exec(*self._arguments, pass_fds=self._descriptors, stdin=asyncio.subprocess.DEVNULL)
             code = await self.process.wait()
             if stopping.is_set():
                 return
@@ -139,7 +142,8 @@ async def run(config_path: str | None, config: Config) -> None:
     if config.demo:
         demo = bind(Listen(port=0), "demo")
         data_arguments += ["--demo-url", f"http://{_address(demo)}"]
-        children.append(Child("the demo provider", ["proxy.demo.provider", "--listener", str(demo.fileno()), "--lifeline", str(lifeline)], [demo.fileno(), lifeline]))
+        demo_arguments = ["proxy.demo.provider", "--listener", str(demo.fileno()), "--lifeline", str(lifeline)]
+        children.append(Child("the demo provider", demo_arguments, [demo.fileno(), lifeline]))
     control = Child("the control plane", ["proxy.controlplane.plane", "--admin", str(admin.fileno()), *common], [admin.fileno(), lifeline])
     data = Child("the data plane", data_arguments, [listener.fileno(), lifeline])
     children += [control, data]

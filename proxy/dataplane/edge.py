@@ -51,7 +51,7 @@ class Edge(RequestHandler):
         if self._held or self._is_between_messages():
             data = self._held + data if self._held else data
             end = data.find(b"\r\n\r\n")
-            if 0 <= end or len(data) >= _MAX_HEAD_BYTES:
+            if end >= 0 or len(data) >= _MAX_HEAD_BYTES:
                 self._held = b""
                 data = mend_head(data, end)
             else:

@@ -45,7 +45,8 @@ async def read_body(request: web.BaseRequest, limits: Limits) -> bytes:
 
 
 def _too_large(limit: int) -> Refusal:
-    return Refusal("caller_body_too_large", f"The request body is larger than the {limit} bytes that this proxy takes (limits.body_bytes, limits.upload_bytes).")
+    text = f"The request body is larger than the {limit} bytes that this proxy takes (limits.body_bytes, limits.upload_bytes)."
+    return Refusal("caller_body_too_large", text)
 
 
 def decode_body(body: bytes, coding: str | None, limit: int) -> bytes | None:

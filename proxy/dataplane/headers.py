@@ -21,11 +21,13 @@ _HOP = frozenset({
 })  # fmt: skip
 _REQUEST_OWN = _HOP | {"host", "content-length", "expect", "x-agent-id", "x-task-id", "x-session-id", "baggage"}
 _REQUEST_READ = frozenset({
-    "authorization", "x-api-key", "api-key", "x-goog-api-key", "content-type", "content-encoding", "content-length", "expect", "upgrade", "user-agent",
-    "x-agent-id", "x-task-id", "x-session-id", "baggage", "traceparent", "x-stainless-retry-count", "x-claude-code-session-id",
+    "authorization", "x-api-key", "api-key", "x-goog-api-key", "content-type", "content-encoding", "content-length", "expect", "upgrade",
+    "user-agent", "x-agent-id", "x-task-id", "x-session-id", "baggage", "traceparent", "x-stainless-retry-count", "x-claude-code-session-id",
     "x-claude-code-agent-id", "x-claude-code-parent-agent-id", "session-id", "x-session-affinity", "x-codex-turn-metadata",
 })  # fmt: skip
-_RESPONSE_READ = ("content-", "x-ratelimit-", "anthropic-ratelimit-", "retry-after", "x-amzn", "request-id", "x-request-id", "sec-websocket-", "mistral-", "apim-", "openai-")
+_RESPONSE_READ = (
+    "content-", "x-ratelimit-", "anthropic-ratelimit-", "retry-after", "x-amzn", "request-id", "x-request-id", "sec-websocket-", "mistral-", "apim-", "openai-",
+)  # fmt: skip
 _ONCE = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key", "content-type"})
 _CREDENTIALS = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
 _KEY_HEADER = {"anthropic": b"x-api-key", "gemini": b"x-goog-api-key"}
@@ -116,10 +118,10 @@ def read_response_head(method: str, status: int, reason: bytes, headers: Headers
         judged = _responses.get(name) or _judge_response(name)
         if judged.read:
             lower = judged.lower
-            if lower in fields and lower in ("content-length", "transfer-encoding"):
-                if lower == "transfer-encoding" or fields[lower] != value.decode("latin-1"):
-                    raise Refusal("upstream_malformed", "The framing of the provider's answer is ambiguous.")
-            fields[lower] = value.decode("latin-1")
+            text = value.decode("latin-1")
+            if lower in fields and (lower == "transfer-encoding" or (lower == "content-length" and fields[lower] != text)):
+                raise Refusal("upstream_malformed", "The framing of the provider's answer is ambiguous.")
+            fields[lower] = text
         if judged.forward is not None:
             lines.append(judged.forward + b": " + value)
     connection = fields.get("connection")

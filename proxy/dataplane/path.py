@@ -151,7 +151,8 @@ class Traffic:
             forward, query = put_key(forward, query, call.dialect, key)
             target = f"{path}?{query}" if query else path
         elif self._identifier.known_key(call.secret) is not None:
-            raise Refusal("policy_no_upstream_key", "A Weighbridge key was presented, but this upstream has no provider key; set its `key: env:NAME`.")
+            text = "A Weighbridge key was presented, but this upstream has no provider key; set its `key: env:NAME`."
+            raise Refusal("policy_no_upstream_key", text)
         extra: list[bytes] = []
         if upgrade:
             extra = [b"Connection: Upgrade", b"Upgrade: websocket"]

@@ -17,11 +17,17 @@ ANSWER = (
     b'"content":"Hello"},"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11}}'
 )
 STREAM_ASK = ASK[:-1] + b',"stream":true,"stream_options":{"include_usage":true}}'
+
+
+def event(choices: str, usage: str = "null") -> bytes:
+    return f'data: {{"id":"c","model":"gpt-4o-mini-2024-07-18","choices":[{choices}],"usage":{usage}}}\n\n'.encode()
+
+
 CHUNKS = [
-    b'data: {"id":"c","model":"gpt-4o-mini-2024-07-18","choices":[{"index":0,"delta":{"role":"assistant","content":"Hel"},"finish_reason":null}],"usage":null}\n\n',
-    b'data: {"id":"c","model":"gpt-4o-mini-2024-07-18","choices":[{"index":0,"delta":{"content":"lo"},"finish_reason":null}],"usage":null}\n\n',
-    b'data: {"id":"c","model":"gpt-4o-mini-2024-07-18","choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":null}\n\n',
-    b'data: {"id":"c","model":"gpt-4o-mini-2024-07-18","choices":[],"usage":{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11}}\n\ndata: [DONE]\n\n',
+    event('{"index":0,"delta":{"role":"assistant","content":"Hel"},"finish_reason":null}'),
+    event('{"index":0,"delta":{"content":"lo"},"finish_reason":null}'),
+    event('{"index":0,"delta":{},"finish_reason":"stop"}'),
+    event("", '{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11}') + b"data: [DONE]\n\n",
 ]
 
 
