@@ -1,43 +1,34 @@
 """One YAML file becomes a tree of frozen structs; every fault in it is reported at once, with its path.
 
-`load` reads and checks; `check` only lists the faults. A config is a snapshot: nothing changes it after loading.
+`load` and `parse` raise `ConfigError`, which lists the faults. A config is a snapshot: nothing changes it after loading.
 Secrets never stand in the file: `key: env:NAME` names the environment variable that holds a provider's key.
 """
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import typing
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 import msgspec
-import yaml
+
+from proxy.document import Fault, Faults, read
 
 Dialect = Literal["openai", "anthropic", "gemini", "bedrock", "cohere", "ollama"]
 DIALECTS: tuple[str, ...] = typing.get_args(Dialect)
 RESERVED = frozenset({"a", "agent", "t", "s", "healthz", "readyz", "metrics", "api"})
+_SOCKET_PATH_BYTES = 107  # sun_path of unix(7), less its end
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
-
-
-class Fault(msgspec.Struct, frozen=True):
-    """One thing that is wrong with a config: where (`upstreams.openai.url`) and what to do."""
-
-    path: str
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.message}" if self.path else self.message
 
 
 class ConfigError(Exception):
     """A config that cannot be used. `faults` holds all of its faults, in file order."""
 
     def __init__(self, source: str, faults: list[Fault]) -> None:
-        super().__init__(f"{source}: {len(faults)} fault(s)\n" + "\n".join(f"  {fault}" for fault in faults))
+        super().__init__(f"{source}: {len(faults)} {'fault' if len(faults) == 1 else 'faults'}\n" + "\n".join(f"  {fault}" for fault in faults))
         self.faults = faults
 
 
@@ -173,117 +164,94 @@ def load(path: Path | str | None, environment: typing.Mapping[str, str] = os.env
 
 def parse(text: str, source: str = "config", environment: typing.Mapping[str, str] = os.environ) -> Config:
     """The config in a YAML text. Raises `ConfigError` with every fault."""
-    try:
-        tree = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ConfigError(source, [Fault(where, f"not valid YAML: {getattr(error, 'problem', None) or 'nested too deeply'}")]) from None
-    faults: list[Fault] = []
-    config = _build(Config, {} if tree is None else tree, "", faults)
+    config, faults = read(text, Config)
     if config is not None:
         _cross_check(config, environment, faults)
-    if faults or config is None:
-        raise ConfigError(source, faults)
+    if faults:
+        raise ConfigError(source, faults.in_file_order())
     return config
 
 
-def _join(path: str, name: object) -> str:
-    return f"{path}.{name}" if path else str(name)
-
-
-def _build(kind: Any, value: Any, path: str, faults: list[Fault]) -> Any:
-    """`value` as a `kind`, or None after noting every fault below `path`."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        return _build_section(kind, value, path, faults)
-    if origin is dict and isinstance(value, dict):
-        return {str(name): _build(arguments[1], item, _join(path, name), faults) for name, item in value.items()}
-    if origin is list and isinstance(value, list):
-        return [_build(arguments[0], item, f"{path}[{index}]", faults) for index, item in enumerate(value)]
-    try:
-        return msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
-        faults.append(Fault(path, str(error)))
-        return None
-
-
-def _build_section(kind: type[msgspec.Struct], value: Any, path: str, faults: list[Fault]) -> Any:
-    if value is None:
-        value = {}
-    if not isinstance(value, dict):
-        faults.append(Fault(path, f"expected a mapping, got `{type(value).__name__}`"))
-        return None
-    before = len(faults)
-    fields = {field.name: field for field in msgspec.structs.fields(kind)}
-    for name in value:
-        if name not in fields:
-            close = difflib.get_close_matches(str(name), fields, n=1)
-            hint = f"; did you mean `{close[0]}`?" if close else f"; known here: {', '.join(fields)}"
-            faults.append(Fault(_join(path, name), f"unknown key{hint}"))
-    built = {}
-    for name, field in fields.items():
-        if name in value:
-            built[name] = _build(field.type, value[name], _join(path, name), faults)
-        elif field.required:
-            faults.append(Fault(_join(path, name), "is missing"))
-    return kind(**built) if len(faults) == before else None
-
-
-def _cross_check(config: Config, environment: typing.Mapping[str, str], faults: list[Fault]) -> None:
-    """What no single field can tell: names, addresses, references, the environment."""
-
-    def fault(path: str, message: str) -> None:
-        faults.append(Fault(path, message))
-
-    for name, listen in (("listen", config.listen), ("admin", config.admin)):
-        if not 0 <= listen.port <= 65535:
-            fault(f"{name}.port", "a port is 0 to 65535")
-    if config.listen.port == config.admin.port != 0 and config.listen.host == config.admin.host:
-        fault("admin.port", "is also listen.port; give each its own")
+def _cross_check(config: Config, environment: typing.Mapping[str, str], faults: Faults) -> None:
+    """What no single field can tell: names, addresses, references, the environment. A value that was at fault may be None."""
+    _check_addresses(config, faults)
     for name, upstream in config.upstreams.items():
-        _check_upstream(name, upstream, environment, fault)
+        _check_upstream(name, upstream, environment, faults)
     if not config.upstreams and not config.demo:
-        fault("upstreams", "is empty and the demo is off: there is nowhere to send a call; name at least one upstream")
+        faults.add("upstreams", "is empty and the demo is off: there is nowhere to send a call; name at least one upstream")
     for section in ("limits", "journal"):
         for field, number in msgspec.structs.asdict(getattr(config, section)).items():
             if number <= 0:
-                fault(f"{section}.{field}", "must be greater than 0")
-    for index, key in enumerate(config.identity.keys):
-        if not re.fullmatch(r"[0-9a-f]{64}", key.sha256):
-            fault(f"identity.keys[{index}].sha256", "expected 64 lower-case hexadecimal digits (printf %s KEY | sha256sum)")
+                faults.add(f"{section}.{field}", "must be greater than 0")
+    if config.capture.max_bytes <= 0:
+        faults.add("capture.max_bytes", "must be greater than 0; to keep nothing, use `content: false`")
+    _check_identity(config.identity, faults)
     for index, price in enumerate(config.prices):
         if price.upstream is not None and price.upstream not in config.upstreams and price.upstream != "demo":
-            fault(f"prices[{index}].upstream", "names no configured upstream")
-        if any(isinstance(number, float) and not 0 <= number < 1e6 for number in msgspec.structs.asdict(price).values()):
-            fault(f"prices[{index}]", "prices are US dollars per million tokens, 0 or more")
+            faults.add(f"prices[{index}].upstream", f"names no configured upstream; known: {', '.join(config.upstreams) or 'none'}")
+        for field, number in msgspec.structs.asdict(price).items():
+            if isinstance(number, float) and not 0 <= number < 1e6:
+                faults.add(f"prices[{index}].{field}", "expected 0 or more, and less than 1000000")
     for index, pattern in enumerate(config.capture.redact):
         try:
-            re.compile(pattern)
+            re.compile(pattern or "")
         except re.error as error:
-            fault(f"capture.redact[{index}]", f"not a regular expression: {error}")
+            faults.add(f"capture.redact[{index}]", f"not a regular expression: {error}")
 
 
-def _check_upstream(name: str, upstream: Upstream, environment: typing.Mapping[str, str], fault: typing.Callable[[str, str], None]) -> None:
+def _check_addresses(config: Config, faults: Faults) -> None:
+    for name, listen in (("listen", config.listen), ("admin", config.admin)):
+        if not 0 <= listen.port <= 65535:
+            faults.add(f"{name}.port", "a port is 0 to 65535")
+        if not listen.host.strip():
+            faults.add(f"{name}.host", "is empty; 127.0.0.1 serves this machine only, 0.0.0.0 every network it is in")
+    hosts = {config.listen.host, config.admin.host}
+    if config.listen.port == config.admin.port != 0 and (len(hosts) == 1 or hosts & {"0.0.0.0", "::"}):
+        faults.add("admin.port", "is also listen.port; give each its own")
+    if not config.state_dir.strip():
+        faults.add("state_dir", "is empty; name a folder")
+    if len(os.fsencode(config.sample_socket)) > _SOCKET_PATH_BYTES:
+        faults.add("state_dir", f"is too long for a socket in it; use at most {_SOCKET_PATH_BYTES - len('/samples.sock')} bytes")
+
+
+def _check_identity(identity: Identity, faults: Faults) -> None:
+    agents: dict[str, str] = {}
+    for index, key in enumerate(identity.keys):
+        if not re.fullmatch(r"[0-9a-f]{64}", key.sha256 or ""):
+            faults.add(f"identity.keys[{index}].sha256", "expected 64 lower-case hexadecimal digits (printf %s KEY | sha256sum)")
+        elif agents.setdefault(key.sha256, key.agent) != key.agent:
+            faults.add(f"identity.keys[{index}].sha256", "is also the key of another agent; give each its own")
+
+
+def _check_upstream(name: str, upstream: Upstream, environment: typing.Mapping[str, str], faults: Faults) -> None:
     path = f"upstreams.{name}"
     if not _NAME.match(name):
-        fault(path, "a name is lower-case letters, digits, `-` and `_`, and starts with a letter or digit")
+        faults.add(path, "a name is lower-case letters, digits, `-` and `_`, and starts with a letter or digit")
     elif name in RESERVED or name == "demo":
-        fault(path, "this name is reserved; choose another")
-    try:
-        url = urlsplit(upstream.url)
-        usable = url.scheme in ("http", "https") and url.hostname and url.port != 0 and not (url.query or url.fragment or url.username)
-    except ValueError:
-        usable = False
-    if not usable:
-        fault(f"{path}.url", "expected http://host[:port][/path] or https://…, without user, query or fragment")
+        faults.add(path, "this name is reserved; choose another")
+    if not _usable_url(upstream.url or ""):
+        faults.add(f"{path}.url", "expected http://host[:port][/path] or https://…, without user, query or fragment")
     if upstream.key != "client":
         variable = upstream.key[4:] if upstream.key.startswith("env:") else ""
         if not variable:
-            fault(f"{path}.key", "expected `client` or `env:NAME`; a secret itself never stands in this file")
+            faults.add(f"{path}.key", "expected `client` or `env:NAME`; a secret itself never stands in this file")
         elif not environment.get(variable):
-            fault(f"{path}.key", f"the environment variable {variable} is not set; set it, or use `key: client`")
+            faults.add(f"{path}.key", f"the environment variable {variable} is not set; set it, or use `key: client`")
     if upstream.sign is not None and not re.fullmatch(r"aws:[a-z0-9-]+", upstream.sign):
-        fault(f"{path}.sign", "expected `aws:REGION`, for example aws:us-east-1")
+        faults.add(f"{path}.sign", "expected `aws:REGION`, for example aws:us-east-1")
     if upstream.ca_file is not None and not Path(upstream.ca_file).is_file():
-        fault(f"{path}.ca_file", "no such file")
+        faults.add(f"{path}.ca_file", "no such file")
+
+
+def _usable_url(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        return bool(
+            re.fullmatch(r"[!-~]+", text)
+            and url.scheme in ("http", "https")
+            and url.hostname
+            and url.port != 0
+            and not (url.query or url.fragment or url.username)
+        )
+    except ValueError:  # a port or an IPv6 address that is none
+        return False
