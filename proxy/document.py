@@ -181,8 +181,8 @@ def _expected(kind: Any) -> str:
 
 def _got(value: Any, kind: Any) -> str:
     """What stands there, in words, and how to mend it. Text is not repeated: it may be a secret in the wrong place."""
-    wants_number = kind in (int, float) or {int, float} & set(typing.get_args(kind))
-    wants_text = kind is str or str in typing.get_args(kind)
+    wanted = {kind} if typing.get_origin(kind) in (None, dict, list) else set(typing.get_args(kind))
+    wants_number, wants_text = bool({int, float} & wanted), str in wanted
     if isinstance(value, str):
         return "text; write the number in digits and without quotes, such as 30" if wants_number else "text"
     if isinstance(value, bool):

@@ -1,0 +1,75 @@
+"""The refusals: one name, one status, and a body that each dialect's SDKs can read."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import get_args
+
+import pytest
+
+from proxy import errors
+from proxy.config import Dialect
+from proxy.errors import ENDINGS, OUTCOMES, STATUSES, Refusal, body
+
+DIALECTS = get_args(Dialect)
+MESSAGE_AT = {
+    "openai": ("error", "message"),
+    "anthropic": ("error", "message"),
+    "gemini": ("error", "message"),
+    "bedrock": ("message",),
+    "cohere": ("message",),
+    "ollama": ("error",),
+}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("name", STATUSES)
+def test_every_refusal_is_readable_in_every_dialect(name: str, dialect: str) -> None:
+    payload, headers = body(Refusal(name, "Say \u201cplease\u201d."), dialect, "call-1")
+    shape = json.loads(payload)
+    found = shape
+    for step in MESSAGE_AT[dialect]:
+        found = found[step]
+    assert found == "Say \u201cplease\u201d."
+    assert name in payload.decode()
+    named = dict(headers)
+    assert named["x-weighbridge-error"] == name
+    assert named["x-weighbridge-call"] == "call-1"
+    assert named["Content-Type"] == "application/json"
+
+
+@pytest.mark.parametrize("name", STATUSES)
+def test_only_what_waiting_may_help_is_worth_a_retry(name: str) -> None:
+    refusal = Refusal(name, "m")
+    assert refusal.status == STATUSES[name]
+    assert refusal.retryable == (STATUSES[name] >= 500)
+    _, headers = body(refusal, "openai", "c")
+    assert (("x-should-retry", "false") in headers) == (not refusal.retryable)
+
+
+def test_the_dialects_own_words() -> None:
+    unknown_key = Refusal("caller_unknown_key", "m")
+    assert json.loads(body(unknown_key, "anthropic", "c")[0])["error"]["type"] == "authentication_error"
+    assert json.loads(body(unknown_key, "gemini", "c")[0])["error"]["code"] == 401
+    assert json.loads(body(unknown_key, "gemini", "c")[0])["error"]["status"] == "UNAUTHENTICATED"
+    assert dict(body(unknown_key, "bedrock", "c")[1])["x-amzn-ErrorType"] == "AccessDeniedException"
+    openai = json.loads(body(unknown_key, "openai", "c")[0])
+    assert openai["error"] == {"message": "m", "type": "invalid_request_error", "param": None, "code": "caller_unknown_key"}
+
+
+def test_names_tell_whose_fault_it_is() -> None:
+    assert {name.split("_")[0] for name in STATUSES} == {"caller", "policy", "upstream", "weighbridge"}
+    assert set(STATUSES) | set(ENDINGS) == OUTCOMES
+    assert not set(STATUSES) & set(ENDINGS)
+
+
+def test_the_tree_drawn_at_the_top_is_the_tree() -> None:
+    drawn = dict(re.findall(r"[├└]── ([a-z_]+[a-z])\s+(\d{3}) ", errors.__doc__))
+    assert {name: int(status) for name, status in drawn.items()} == STATUSES
+    assert all(f"`{ending}`" in errors.__doc__ for ending in ENDINGS)
+
+
+def test_an_unknown_name_cannot_be_raised() -> None:
+    with pytest.raises(KeyError):
+        Refusal("caller_made_up", "m")
