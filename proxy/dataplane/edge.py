@@ -9,6 +9,8 @@ upstream and client. After an upgrade the bytes go to a tunnel, untouched.
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
@@ -69,6 +71,20 @@ class Edge(RequestHandler):
         if self._message_tail:
             tail, self._message_tail = self._message_tail, b""
             take(tail)
+
+    def break_off(self, *, framed: bool) -> None:
+        """End the connection in the middle of an answer, so that no client can take it for whole.
+
+        Behind a length or chunks, the missing rest shows the cut, and all that has come is delivered first.
+        An answer that only the end of the connection delimits is cut with a reset.
+        """
+        if self.transport is None:
+            return
+        if framed:
+            self.transport.close()
+        else:
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.transport.abort()
 
     def pause_writing(self) -> None:
         super().pause_writing()

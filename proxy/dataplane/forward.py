@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import msgspec
 from aiohttp import web
 
 from proxy.call import Call
@@ -82,5 +83,9 @@ async def send_stream(call: Call, relay: Relay | Tunnel, connection: Connection,
     if chunked:
         connection.write(b"0\r\n\r\n")
     connection.sent()
-    if not relay.head_sent:
+    if relay.head_sent:
+        return
+    try:
         call.ask = read_ask(call.kind, first if first.endswith(last) else first + last, request.headers.get("Content-Type", ""))
+    except msgspec.DecodeError:  # two ends of a long body are no JSON; what it asks stays unknown
+        return

@@ -26,7 +26,8 @@ _REQUEST_READ = frozenset({
     "x-claude-code-agent-id", "x-claude-code-parent-agent-id", "session-id", "x-session-affinity", "x-codex-turn-metadata",
 })  # fmt: skip
 _RESPONSE_READ = (
-    "content-", "x-ratelimit-", "anthropic-ratelimit-", "retry-after", "x-amzn", "request-id", "x-request-id", "sec-websocket-", "mistral-", "apim-", "openai-",
+    "content-", "x-ratelimit-", "anthropic-ratelimit-", "retry-after", "x-amzn", "request-id", "x-request-id", "sec-websocket-", "mistral-",
+    "apim-", "openai-", "x-goog-request-id", "cf-ray",
 )  # fmt: skip
 _ONCE = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key", "content-type"})
 _CREDENTIALS = ("authorization", "x-api-key", "api-key", "x-goog-api-key")

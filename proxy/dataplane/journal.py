@@ -113,8 +113,10 @@ class JournalWriter:
 
     def _close_segment(self) -> None:
         file, self._file = self._file, -1
+        line = _encode({"closed": {"at_ns": time.time_ns(), "lines": self._segment_lines}}) + b"\n"
         try:
-            os.write(file, _encode({"closed": {"at_ns": time.time_ns(), "lines": self._segment_lines}}) + b"\n")
+            if os.write(file, line) < len(line):
+                os.ftruncate(file, self._size)
         except OSError:
             log.error("a journal segment could not be ended in order; it is complete but for its last line")
         finally:

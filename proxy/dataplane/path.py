@@ -19,6 +19,7 @@ from proxy.dataplane.identify import Identifier, Place, read_place
 from proxy.dataplane.journal import JournalWriter
 from proxy.dataplane.relay import Relay
 from proxy.dataplane.settle import Settler
+from proxy.dataplane.sign import Signer
 from proxy.dataplane.tunnel import Tunnel
 from proxy.dataplane.upstream import Pool
 from proxy.errors import Refusal
@@ -46,6 +47,7 @@ class Traffic:
         self._upstreams = upstreams
         self._keys = keys
         self._identifier = Identifier(config.identity)
+        self._signers = {name: Signer(name, one.sign.partition(":")[2]) for name, one in upstreams.items() if one.sign}
         self._journal = journal
         self._settler = settler
 
@@ -69,7 +71,7 @@ class Traffic:
             self._admit(call)
             connection = await self.pools[place.upstream].take()
             if upgrade:
-                relay = Tunnel(call, edge, connection, self._journal, self._settler)
+                relay = Tunnel(call, edge, connection, self._settler.settle, self._admit)
             else:
                 relay = Relay(call, edge, connection, self._settler.settle, keep_alive=request.keep_alive, http_1_0=request.version < (1, 1))
             self.in_flight.add(relay)
@@ -123,12 +125,12 @@ class Traffic:
         kind, limits = call.kind, self._config.limits
         if "expect" in fields and request.version >= (1, 1) and request.body_exists and request.transport is not None:
             request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        if not kind.json_body:
+        if not kind.json_body and call.upstream not in self._signers:
             call.ask = Ask(model=kind.model, stream=bool(kind.stream))
             return None if request.body_exists else b""
         body = await read_body(request, limits)
         call.request_bytes = len(body)
-        content = decode_body(body, fields.get("content-encoding"), limits.body_bytes)
+        content = decode_body(body, fields.get("content-encoding"), limits.body_bytes) if kind.json_body else None
         if content is None:
             return body
         try:
@@ -161,7 +163,10 @@ class Traffic:
             extra = [b"Transfer-Encoding: chunked" if length is None else b"Content-Length: " + length.encode("latin-1")]
         elif body or "content-length" in head.fields:
             extra = [b"Content-Length: %d" % len(body)]
-        return make_head(call.method, self.pools[place.upstream], target, forward, extra)
+        pool = self.pools[place.upstream]
+        if signer := self._signers.get(place.upstream):
+            forward = signer.sign(call.method, pool.origin + target, forward, body or b"")
+        return make_head(call.method, pool, target, forward, extra)
 
     def _admit(self, call: Call) -> None:
         who = call.identity

@@ -3,7 +3,7 @@
 Each piece is written as it comes; a copy goes to the reader of its format, at once until the first token has been
 seen and in batches after it. When the answer ends, the call is settled *before* its last bytes are given to the
 client's socket, so a caller that has seen the end of an answer has a record. An answer that breaks off is never
-ended cleanly: the client's connection is aborted.
+ended cleanly: what has come is delivered, then the client's connection ends without the end of the message.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Relay:
 
     __slots__ = (
         "done", "keep_alive", "last_activity", "head_sent", "_call", "_edge", "_connection", "_settle", "_http_1_0", "_reader", "_decoder",
-        "_chunked", "_out", "_pending", "_pending_bytes", "_upload_gate",
+        "_chunked", "_framed", "_out", "_pending", "_pending_bytes", "_upload_gate",
     )  # fmt: skip
 
     def __init__(self, call: Call, edge: Edge, connection: Connection, settle: Callable[[Call], None], *, keep_alive: bool, http_1_0: bool) -> None:
@@ -44,6 +44,7 @@ class Relay:
         self._reader = None
         self._decoder = None
         self._chunked = False
+        self._framed = True  # the client can tell a whole answer from a cut one
         self._out: list[bytes] = []
         self._pending: list[bytes] = []
         self._pending_bytes = 0
@@ -59,7 +60,7 @@ class Relay:
             lines.append(b"Content-Length: %d" % framing)
         elif framing in ("chunked", "close"):
             if self._http_1_0:
-                self.keep_alive = False
+                self.keep_alive = self._framed = False
             else:
                 self._chunked = True
                 lines.append(b"Transfer-Encoding: chunked")
@@ -116,8 +117,7 @@ class Relay:
         self.batch_ended()
         self.keep_alive = False
         self._end(name)
-        if self._edge.transport is not None:
-            self._edge.transport.abort()
+        self._edge.break_off(framed=self._framed)
 
     def upload_paused(self, paused: bool) -> None:
         if self._upload_gate is None:

@@ -243,6 +243,7 @@ class Pool:
         self.port = url.port or (443 if self.secure else 80)
         self.authority = (url.netloc if url.port else self.hostname if ":" not in self.hostname else f"[{self.hostname}]").encode()
         self.base_path = url.path.rstrip("/").encode()
+        self.origin = f"{url.scheme}://{url.netloc}{url.path.rstrip('/')}"
         self.idle_s = limits.idle_connection_s
         self.connect_s = limits.connect_s
         self.connections: set[Connection] = set()
