@@ -74,7 +74,7 @@ def spell(model: str) -> Iterator[str]:
     if len(model) > NAME_CHARACTERS or not (name := unquote(model).strip().lower()):
         return
     yield name
-    if name.startswith("arn:") or name.startswith("models/") or "/models/" in name:
+    if name.startswith(("arn:", "models/")) or "/models/" in name:
         yield name.rsplit("/", 1)[-1]
 
 

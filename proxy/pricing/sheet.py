@@ -24,7 +24,7 @@ from proxy.call import Usage
 ATTO_PER_NANO = 10**9
 ATTO_PER_USD = 10**18
 _MICROSECONDS_PER_HOUR = 3_600_000_000
-_INPUT_PARTS = 7
+_MOST_AUDIO_S = 10**9  # thirty years: more is a fault of the usage, and infinity is no number to charge
 
 
 class Rate(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
@@ -66,8 +66,8 @@ class Sheet(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def charge(self, usage: Usage) -> int | None:
         """What `usage` costs in nano-USD; None where something was used and no rate covers any of it."""
-        parts = self._cut_input(usage) + self._cut_output(usage)
-        whole_input = max(usage.input_tokens, sum(part[1] for part in parts[:_INPUT_PARTS]))
+        whole_input, parts = self._cut_input(usage)
+        parts += self._cut_output(usage)
         covered, atto_usd = False, 0
         for rate, count in parts:
             if rate is not None and count > 0:
@@ -83,17 +83,18 @@ class Sheet(msgspec.Struct, frozen=True, omit_defaults=True):
             return None
         return (atto_usd + ATTO_PER_NANO // 2) // ATTO_PER_NANO
 
-    def _cut_input(self, usage: Usage) -> tuple[tuple[Rate | None, int], ...]:
-        """The seven disjoint parts of the input, each with its rate; they add up to the input where the usage is sound."""
+    def _cut_input(self, usage: Usage) -> tuple[int, tuple[tuple[Rate | None, int], ...]]:
+        """(all input tokens, its disjoint parts with their rates). The parts add up to the whole, which is never less than they are."""
         read_audio = usage.cache_read_audio_tokens if self.cache_read_audio is not None else 0
         audio = max(0, usage.input_audio_tokens - read_audio) if self.input_audio is not None else 0
         image = usage.input_image_tokens if self.input_image is not None else 0
         read = max(0, usage.cache_read_tokens - read_audio) if self.cache_read is not None else 0
         write_1h = usage.cache_write_1h_tokens if self.cache_write_1h is not None else 0
         write = max(0, usage.cache_write_tokens - write_1h) if self.cache_write is not None else 0
-        rest = max(0, usage.input_tokens - read_audio - audio - image - read - write_1h - write)
-        return (
-            (self.input, rest),
+        special = read_audio + audio + image + read + write_1h + write
+        whole = max(usage.input_tokens, special)
+        return whole, (
+            (self.input, whole - special),
             (self.cache_read, read),
             (self.cache_write, write),
             (self.cache_write_1h, write_1h),
@@ -118,7 +119,7 @@ class Sheet(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def _billed_audio_us(self, seconds: float) -> int:
         """Seconds of audio as whole microseconds, at least the shortest that is charged."""
-        exact = (Decimal(repr(seconds)) * 10**6).quantize(Decimal(1), ROUND_HALF_UP)
+        exact = (Decimal(repr(min(seconds, _MOST_AUDIO_S))) * 10**6).quantize(Decimal(1), ROUND_HALF_UP)
         return max(int(exact), self.least_audio_us)
 
 

@@ -137,12 +137,13 @@ def test_the_upstreams_own_cost_wins_over_the_book(book: Book) -> None:
     assert price(book, None, usage=Usage(input_tokens=1, cost_nano_usd=-5)) == Priced(None, "none", book.version)
 
 
-def test_overrides_come_first(book_path: Path, book: Book) -> None:
+def test_overrides_come_first_the_nearest_and_the_first_listed_before_others(book_path: Path, book: Book) -> None:
     prices = [
         Price(model="gpt-4o", input=1.0, output=2.0),
         Price(model="gpt-4o", input=9.0, output=9.0, upstream="elsewhere"),
         Price(model="own", input=0.1, output=0.3, cache_read=0.01, cache_write=0.2, cache_write_1h=0.4, request=0.005, upstream="up"),
         Price(model="own", input=50.0, output=50.0),
+        Price(model="gpt-4o", input=70.0, output=70.0),
         Price(model="gift", input=0.0, output=0.0),
     ]
     mine = Book.load(book_path, prices)

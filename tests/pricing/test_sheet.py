@@ -135,7 +135,7 @@ def test_convert_usd_is_exact_for_published_prices() -> None:
 
 counts = st.integers(0, 2_000_000)
 token_fields = [field for field in Usage.__struct_fields__ if field.endswith("_tokens") or field == "web_searches"]
-any_usage = st.builds(Usage, **dict.fromkeys(token_fields, counts))
+any_usage = st.builds(Usage, **dict.fromkeys(token_fields, counts), audio_seconds=st.floats())
 flat_rate = st.builds(Rate, st.integers(0, 10**15))
 rising_rate = st.builds(lambda base, step, over: Rate(base, ((over, base + step),)), st.integers(0, 10**15), st.integers(0, 10**15), counts)
 any_sheet = st.builds(Sheet, **dict.fromkeys(RATES, st.none() | rising_rate))
