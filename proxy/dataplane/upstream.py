@@ -133,14 +133,18 @@ class Connection(asyncio.Protocol):
             rest = data[upgrade.args[0] :]
             if self._tunnel and rest:
                 receiver.body_came(rest)
-        except httptools.HttpParserCallbackError as error:
-            if isinstance(error.__context__, Refusal):
-                self._fail(error.__context__.name, error.__context__.message)
+        except httptools.HttpParserError as error:
+            cause = error.__context__
+            if self._receiver is None:  # the answer was whole; what came behind it is poison
+                self._reusable = False
+            elif isinstance(cause, Refusal):
+                self._fail(cause.name, cause.message)
                 return
-            raise
-        except httptools.HttpParserError:
-            self._fail("upstream_malformed", "The provider's answer is not well-formed HTTP.")
-            return
+            elif isinstance(error, httptools.HttpParserCallbackError):
+                raise
+            else:
+                self._fail("upstream_malformed", "The provider's answer is not well-formed HTTP.")
+                return
         receiver.batch_ended()
         if self._receiver is None and self.transport is not None:
             self._leave()
