@@ -1,0 +1,18 @@
+"""The wire formats: what a request asks and what its answer holds, read from bytes and never changing them.
+
+    recognise   method and path → `Kind`
+    read_ask    request body → `Ask`
+    open_reader response pieces → `Reading`
+    decoder     a bounded, incremental decoder of a compressed copy
+    read_limits, request_id   what response headers say
+
+To add a format: one module with a class like `chat.ChatForm`, one entry in `reader.FORMS`, captured exchanges in the tests.
+"""
+
+from proxy.wire.ask import read_ask
+from proxy.wire.decoding import decoder
+from proxy.wire.limits import read_limits, request_id
+from proxy.wire.reader import open_reader
+from proxy.wire.recognise import recognise
+
+__all__ = ["decoder", "open_reader", "read_ask", "read_limits", "recognise", "request_id"]

@@ -1,0 +1,95 @@
+"""Typed JSON decoding that survives fields of a wrong type: such a field is absent, the rest is read.
+
+The fast way decodes straight into a struct that declares only the fields read; everything else is skipped without
+being built. Only where a declared field has another type than expected (or text is not UTF-8) is the whole value
+built once and fitted field by field.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from functools import lru_cache
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+FAULTS = (msgspec.DecodeError, RecursionError, UnicodeError)  # all that decoding foreign bytes raises
+_MOST = 2**53  # counts above this are noise; they would not fit the columns of any store
+_ABSENT = object()
+
+
+class Loose(Generic[T]):
+    """A decoder of one struct type. `decode` raises only `FAULTS`, and only if the bytes are no JSON, or nested too deeply."""
+
+    __slots__ = ("_kind", "_fast")
+
+    def __init__(self, kind: type[T]) -> None:
+        self._kind = kind
+        self._fast = msgspec.json.Decoder(kind)
+
+    def decode(self, data: bytes) -> T:
+        try:
+            return self._fast.decode(data)
+        except (msgspec.ValidationError, UnicodeError):
+            readable = bytes(data).decode("utf-8", "replace").encode()
+            fitted = _fit(msgspec.json.decode(readable), self._kind)
+            return self._kind() if fitted is _ABSENT else fitted
+
+
+def count(*numbers: float | None) -> int:
+    """The first number given, as a count: never negative, never absurd; 0 where there is none."""
+    for number in numbers:
+        if number is not None:
+            return int(min(max(number, 0), _MOST))
+    return 0
+
+
+def is_set(raw: msgspec.Raw) -> bool:
+    """Whether an optional raw field stood in the JSON with a value other than null."""
+    return bytes(raw) not in (b"", b"null")
+
+
+def _fit(value: Any, kind: Any) -> Any:
+    """`value` as a `kind`, without what does not fit; `_ABSENT` if nothing of it does."""
+    options = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+    for option in options:
+        fitted = _fit_one(value, option)
+        if fitted is not _ABSENT:
+            return fitted
+    return _ABSENT
+
+
+def _fit_one(value: Any, kind: Any) -> Any:
+    if kind is msgspec.Raw:
+        return msgspec.Raw(msgspec.json.encode(value))
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return _fit_struct(value, kind) if isinstance(value, dict) else _ABSENT
+    if typing.get_origin(kind) is list:
+        if not isinstance(value, list):
+            return _ABSENT
+        items = [_fit(item, typing.get_args(kind)[0]) for item in value]
+        return [item for item in items if item is not _ABSENT]
+    if kind is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        return _ABSENT
+
+
+def _fit_struct(value: dict[str, Any], kind: type[msgspec.Struct]) -> Any:
+    fitted = {}
+    for name, encoded_name, field_kind in _fields(kind):
+        if encoded_name in value:
+            field = _fit(value[encoded_name], field_kind)
+            if field is not _ABSENT:
+                fitted[name] = field
+    return kind(**fitted)
+
+
+@lru_cache(maxsize=256)
+def _fields(kind: type[msgspec.Struct]) -> list[tuple[str, str, Any]]:
+    hints = typing.get_type_hints(kind)
+    return [(field.name, field.encode_name, hints[field.name]) for field in msgspec.structs.fields(kind)]

@@ -1,0 +1,101 @@
+"""Server-sent events, incrementally: bytes in, whole events out, however the bytes are split.
+
+Follows https://html.spec.whatwg.org/multipage/server-sent-events.html: lines end in LF, CR or CRLF, a BOM may open the
+stream, comments and unknown fields are skipped, `data` may span lines and stand before `event`, the blank after the
+colon is optional. All line ends become LF first, so an event is what stands between two empty lines.
+
+Unlike a browser, `end` also gives the event that the stream ended in: several providers leave out the last empty line.
+An event longer than the limit is not kept; its first and last bytes go to `cut`, where usage can still be found.
+"""
+
+from __future__ import annotations
+
+EVENT_LIMIT = 1024 * 1024
+KEPT = 32 * 1024
+_BOM = b"\xef\xbb\xbf"
+Event = tuple[bytes, bytes]
+
+
+class SseParser:
+    """`feed` and `end` give (event name, data) pairs; an unnamed event has the name b""."""
+
+    __slots__ = ("cut", "failed", "_limit", "_buffer", "_after_cr", "_opened", "_head", "_tail")
+
+    def __init__(self, limit: int = EVENT_LIMIT) -> None:
+        self.cut: list[bytes] = []  # head and tail of events over the limit, to be taken by the reader
+        self.failed = False
+        self._limit = limit
+        self._buffer = bytearray()
+        self._after_cr = False
+        self._opened = False
+        self._head = b""
+        self._tail: bytearray | None = None  # set while an event over the limit passes
+
+    def feed(self, data: bytes) -> list[Event]:
+        if self._after_cr or b"\r" in data:
+            data = self._normalise(data)
+        buffer = self._buffer
+        if buffer:
+            start = len(buffer) - 1
+            buffer += data
+            if buffer.find(b"\n\n", start) < 0:
+                self._bound()
+                return []
+            data = bytes(buffer)
+        blocks = data.split(b"\n\n")
+        self._buffer = bytearray(blocks.pop())
+        events: list[Event] = []
+        for block in blocks:
+            if block.startswith(b"data: ") and self._opened and self._tail is None and len(block) <= self._limit and b"\n" not in block:
+                events.append((b"", block[6:]))
+            else:
+                self._take(block, events)
+        self._bound()
+        return events
+
+    def end(self) -> list[Event]:
+        events: list[Event] = []
+        self._take(bytes(self._buffer).removesuffix(b"\n"), events)
+        self._buffer = bytearray()
+        return events
+
+    def _normalise(self, data: bytes) -> bytes:
+        if self._after_cr and data.startswith(b"\n"):
+            data = data[1:]
+            self._after_cr = False
+        if data:
+            self._after_cr = data.endswith(b"\r")
+        return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+    def _bound(self) -> None:
+        """Let go of an unfinished event that is over the limit, but for its head and tail."""
+        buffer = self._buffer
+        if self._tail is None:
+            if len(buffer) <= self._limit + 1:
+                return
+            self._head = bytes(buffer[:KEPT])
+            self._tail = bytearray()
+            self._buffer = buffer = buffer[KEPT:]
+        if len(buffer) > 2 * KEPT:
+            self._buffer = buffer[-KEPT:]
+
+    def _take(self, block: bytes, events: list[Event]) -> None:
+        if self._tail is not None:
+            self.cut.append(self._head + b"\n" + block[-KEPT:])
+            self._tail = None
+            return
+        if len(block) > self._limit:
+            self.cut.append(block[:KEPT] + b"\n" + block[-KEPT:])
+            return
+        if not self._opened and block:
+            self._opened = True
+            block = block.removeprefix(_BOM)
+        name, lines = b"", []
+        for line in block.split(b"\n"):
+            field, _, value = line.partition(b":")
+            if field == b"data":
+                lines.append(value.removeprefix(b" "))
+            elif field == b"event":
+                name = value.removeprefix(b" ")
+        if lines:
+            events.append((name, lines[0] if len(lines) == 1 else b"\n".join(lines)))
