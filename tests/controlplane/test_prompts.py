@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.controlplane.prompts import read_prompt
@@ -110,6 +110,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["messages", "input", "contents", "system", "tools", "prompt", "x"]), json_values, max_size=5))
 def test_any_json_object_is_read(body: dict) -> None:
     prompt = read_prompt(json.dumps(body).encode())

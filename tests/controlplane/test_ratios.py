@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.controlplane import ratios as ratios_module
@@ -104,6 +104,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(json_values)
 def test_a_damaged_state_is_left_out(state: object) -> None:
     ratios = Ratios()
@@ -111,6 +112,7 @@ def test_a_damaged_state_is_left_out(state: object) -> None:
     assert 0.5 <= ratios.ratio("m") <= 4.0
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(-10, 10**7), st.integers(-10, 10**7)), max_size=60))
 def test_a_ratio_stays_in_its_range(calls: list[tuple[int, int]]) -> None:
     ratios = Ratios()

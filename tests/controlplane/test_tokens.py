@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import tiktoken
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.controlplane import tokens
@@ -96,6 +96,7 @@ def test_windows_do_not_change_the_count_of_prose() -> None:
     assert count(PROSE) == len(whole.encode_ordinary(PROSE))
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from("ab é漢1 \n.\t'"), max_size=200), st.integers(1, 400))
 def test_windows_lose_and_repeat_nothing(text: str, times: int) -> None:
     long_text = text * times
@@ -122,6 +123,7 @@ def test_long_text_is_extrapolated_from_all_of_it() -> None:
     assert count(mixed) == pytest.approx(exact, rel=0.1)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_any_text_is_counted_and_no_token_is_shorter_than_a_byte(text: str) -> None:
     assert 0 <= count(text) <= len(text.encode("utf-8", "surrogatepass"))
@@ -201,6 +203,7 @@ def test_a_huge_prompt_is_extrapolated() -> None:
     assert estimate_prompt(json.dumps(body).encode(), "openai_chat") == pytest.approx(12 * count(PROSE), rel=0.02)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.sampled_from(["openai_chat", "anthropic", "gemini", "opaque", ""]))
 def test_any_bytes_are_estimated(request_body: bytes, format_name: str) -> None:
     assert estimate_prompt(request_body, format_name) >= 0

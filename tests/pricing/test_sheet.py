@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.call import Usage
@@ -141,12 +141,14 @@ rising_rate = st.builds(lambda base, step, over: Rate(base, ((over, base + step)
 any_sheet = st.builds(Sheet, **dict.fromkeys(RATES, st.none() | rising_rate))
 
 
+@settings(deadline=None)
 @given(any_sheet, any_usage)
 def test_a_cost_is_a_whole_number_and_never_negative(sheet: Sheet, usage: Usage) -> None:
     cost = sheet.charge(usage)
     assert cost is None or (type(cost) is int and cost >= 0)
 
 
+@settings(deadline=None)
 @given(any_sheet, any_usage, st.sampled_from(["input_tokens", "output_tokens", "web_searches"]), counts)
 def test_using_more_never_costs_less(sheet: Sheet, usage: Usage, field: str, more: int) -> None:
     larger = msgspec.structs.replace(usage, **{field: getattr(usage, field) + more})
@@ -154,6 +156,7 @@ def test_using_more_never_costs_less(sheet: Sheet, usage: Usage, field: str, mor
     assert before is None or (after is not None and after >= before)
 
 
+@settings(deadline=None)
 @given(flat_rate, flat_rate, flat_rate, counts, counts, counts, counts, counts, counts)
 def test_two_sound_usages_cost_as_much_as_their_sum(a: Rate, b: Rate, c: Rate, i: int, o: int, r: int, j: int, p: int, s: int) -> None:
     sheet = Sheet(input=a, output=b, cache_read=c)
