@@ -5,7 +5,6 @@
     │   ├── caller_bad_request      400  not a request we can forward (path, header, framing)
     │   ├── caller_invalid_json     400  the body of a JSON endpoint is not JSON
     │   ├── caller_model_absent     400  the body names no model
-    │   ├── caller_unknown_key      401  a key with our prefix that we do not know
     │   ├── caller_unknown_upstream 404  the path names no configured upstream
     │   └── caller_body_too_large   413  the body is over limits.body_bytes or limits.upload_bytes
     ├── policy_*       a rule of the operator
@@ -33,7 +32,6 @@ STATUSES = {
     "caller_bad_request": 400,
     "caller_invalid_json": 400,
     "caller_model_absent": 400,
-    "caller_unknown_key": 401,
     "caller_unknown_upstream": 404,
     "caller_body_too_large": 413,
     "policy_no_upstream_key": 403,
@@ -66,7 +64,6 @@ class Refusal(Exception):
 # https://docs.anthropic.com/en/api/errors and the SDKs' own status maps
 _ANTHROPIC = {
     400: "invalid_request_error",
-    401: "authentication_error",
     403: "permission_error",
     404: "not_found_error",
     413: "request_too_large",
@@ -78,7 +75,6 @@ _ANTHROPIC = {
 # https://cloud.google.com/apis/design/errors#handling_errors
 _GOOGLE = {
     400: "INVALID_ARGUMENT",
-    401: "UNAUTHENTICATED",
     403: "PERMISSION_DENIED",
     404: "NOT_FOUND",
     413: "INVALID_ARGUMENT",
@@ -89,7 +85,6 @@ _GOOGLE = {
 }
 _BEDROCK = {
     400: "ValidationException",
-    401: "AccessDeniedException",
     403: "AccessDeniedException",
     404: "ResourceNotFoundException",
     413: "ValidationException",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -49,13 +50,20 @@ def test_only_what_waiting_may_help_is_worth_a_retry(name: str) -> None:
 
 
 def test_the_dialects_own_words() -> None:
-    unknown_key = Refusal("caller_unknown_key", "m")
-    assert json.loads(body(unknown_key, "anthropic", "c")[0])["error"]["type"] == "authentication_error"
-    assert json.loads(body(unknown_key, "gemini", "c")[0])["error"]["code"] == 401
-    assert json.loads(body(unknown_key, "gemini", "c")[0])["error"]["status"] == "UNAUTHENTICATED"
-    assert dict(body(unknown_key, "bedrock", "c")[1])["x-amzn-ErrorType"] == "AccessDeniedException"
-    openai = json.loads(body(unknown_key, "openai", "c")[0])
-    assert openai["error"] == {"message": "m", "type": "invalid_request_error", "param": None, "code": "caller_unknown_key"}
+    refusal = Refusal("policy_no_upstream_key", "m")
+    assert json.loads(body(refusal, "anthropic", "c")[0])["error"]["type"] == "permission_error"
+    google = json.loads(body(refusal, "gemini", "c")[0])["error"]
+    assert (google["code"], google["status"]) == (403, "PERMISSION_DENIED")
+    assert dict(body(refusal, "bedrock", "c")[1])["x-amzn-ErrorType"] == "AccessDeniedException"
+    openai = json.loads(body(refusal, "openai", "c")[0])
+    assert openai["error"] == {"message": "m", "type": "invalid_request_error", "param": None, "code": "policy_no_upstream_key"}
+
+
+@pytest.mark.parametrize("name", sorted(OUTCOMES))
+def test_every_name_is_given_somewhere(name: str) -> None:
+    package = Path(errors.__file__).parent
+    given = [path for path in package.rglob("*.py") if path.name not in ("errors.py", "call.py") and re.search(f"[\"']{name}[\"']", path.read_text(encoding="utf-8"))]
+    assert given
 
 
 def test_names_tell_whose_fault_it_is() -> None:
