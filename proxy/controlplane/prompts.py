@@ -15,7 +15,8 @@ _PROMPT = (
     *("messages", "prompt", "suffix", "input", "instructions", "system", "contents", "content", "requests"),
     *("systemInstruction", "system_instruction", "query", "documents", "texts", "message", "inputText"),
 )
-_TOOLS = ("tools", "functions", "toolConfig", "tool_config", "response_format", "output_config", "text", "format")
+_TOOLS = ("tools", "functions", "toolConfig", "tool_config")
+_SHAPES = ("response_format", "output_config", "output_format", "text", "format")  # read by the model only where they hold a schema
 _NO_TEXT = frozenset(
     (
         *("type", "role", "id", "tool_call_id", "toolCallId", "tool_use_id", "toolUseId", "call_id", "item_id", "status", "detail", "index"),
@@ -32,7 +33,7 @@ class Prompt(msgspec.Struct):
     """What a request lets the model read."""
 
     texts: list[str] = []
-    tools: str = ""  # definitions of tools and of the output's shape, as compact JSON
+    tools: str = ""  # definitions of tools, as compact JSON
     messages: int = 0
     tokens: int = 0  # tokens that the caller sent as numbers (embeddings, legacy completions)
 
@@ -52,6 +53,8 @@ def read_prompt(request: bytes) -> Prompt | None:
             _collect(value, prompt)
     tools = [value for name in _TOOLS if isinstance(value := body.get(name), list | dict) and value]
     prompt.tools = _write(tools) if tools else ""
+    shapes = [_write(value) for name in _SHAPES if isinstance(value := body.get(name), dict)]
+    prompt.texts.extend(shape for shape in shapes if "schema" in shape)
     return prompt
 
 

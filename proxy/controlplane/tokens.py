@@ -38,9 +38,12 @@ _DEFINITIONS = {"o200k_base": openai_public.o200k_base, "cl100k_base": openai_pu
 # OpenAI's chat format, measured exact on recorded calls: three tokens a message, three to begin the answer. Gemini bills the text alone.
 _MESSAGE_TOKENS = 3
 _ANSWER_TOKENS = 3
-# Tools as compact JSON against what providers bill: OpenAI renders them shorter; Anthropic adds a hidden prompt of 570 to 680 tokens.
+# Tools as compact JSON against what providers bill: OpenAI renders them shorter; Anthropic adds a hidden prompt wherever Claude runs,
+# 570 to 680 tokens on recorded calls, about 350 up to Claude 4.0.
 _OPENAI_TOOLS = 0.75
-_ANTHROPIC_TOOL_PROMPT = 620
+_CLAUDE_TOOL_PROMPT = 600
+_OLD_CLAUDE_TOOL_PROMPT = 350
+_OLD_CLAUDES = ("claude-3", "claude-sonnet-4-0", "claude-opus-4-0", "claude-sonnet-4-2025", "claude-opus-4-2025")
 
 _failed: dict[str, int] = {"load": 0, "count": 0, "prompt": 0}
 _loading = threading.Lock()
@@ -88,12 +91,15 @@ def estimate_prompt(request: bytes, format: str, model: str | None = None, reque
     else:
         tokens += count("\n".join(prompt.texts), model)
     if prompt.tools:
-        tools = count(prompt.tools, model)
-        if "anthropic" in format:
-            tools += _ANTHROPIC_TOOL_PROMPT
-        elif "openai" in format or "responses" in format or "chat" in format:
-            tools = round(tools * _OPENAI_TOOLS)
-        tokens += tools
+        tokens += _weigh_tools(count(prompt.tools, model), format, (model or "").lower())
+    return tokens
+
+
+def _weigh_tools(tokens: int, format: str, model: str) -> int:
+    if "anthropic" in format or "claude" in model:
+        return tokens + (_OLD_CLAUDE_TOOL_PROMPT if any(name in model for name in _OLD_CLAUDES) else _CLAUDE_TOOL_PROMPT)
+    if "openai" in format or "responses" in format or "chat" in format:
+        return round(tokens * _OPENAI_TOOLS)
     return tokens
 
 

@@ -86,6 +86,14 @@ def test_tools_are_kept_as_compact_json() -> None:
     assert read_prompt(b'{"messages": [], "tools": [{"name": "x"}], "tool_choice": "auto"}').tools == '[[{"name":"x"}]]'
 
 
+def test_a_schema_is_read_and_other_settings_are_not() -> None:
+    with_schema = read_prompt(
+        b'{"messages": [], "response_format": {"type": "json_schema", "json_schema": {"name": "x"}}, "text": {"verbosity": "low"}}'
+    )
+    assert with_schema.texts == ['{"type":"json_schema","json_schema":{"name":"x"}}']
+    assert with_schema.tools == ""
+
+
 def test_token_arrays_are_numbers_of_tokens() -> None:
     assert read_prompt(b'{"prompt": [[1, 2], [3]]}').tokens == 3
 

@@ -181,8 +181,12 @@ def test_tools_are_counted_and_anthropic_adds_a_prompt_of_its_own() -> None:
     bare = estimate_prompt(json.dumps(CHAT).encode(), "openai_chat")
     openai = estimate_prompt(json.dumps(CHAT | {"tools": [TOOL]}).encode(), "openai_chat")
     anthropic = estimate_prompt(json.dumps(CHAT | {"tools": [TOOL]}).encode(), "anthropic_messages")
+    bedrock = estimate_prompt(json.dumps(CHAT | {"tools": [TOOL]}).encode(), "bedrock_converse", "us.anthropic.claude-3-7-sonnet-20250219-v1:0")
     assert 10 < openai - bare < 60
-    assert anthropic - bare > 600
+    assert 600 < anthropic - bare < 700
+    assert 350 < bedrock - bare < 450
+    effort = estimate_prompt(json.dumps(CHAT | {"output_config": {"effort": "high"}}).encode(), "anthropic_messages")
+    assert effort == bare
 
 
 def test_token_arrays_are_counted_as_they_are() -> None:
