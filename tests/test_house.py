@@ -1,0 +1,202 @@
+"""The house rules, held by walking the source: floors, sizes, names, guards, tasks and SQL."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+MOST_LINES_OF_A_FILE = 300
+MOST_LINES_OF_A_FUNCTION = 60
+
+# What each part may import of ours, itself aside; the longest matching name decides.
+FLOORS: dict[str, tuple[str, ...]] = {
+    "proxy.call": (),
+    "proxy.errors": (),
+    "proxy.document": (),
+    "proxy.config": ("proxy.document",),
+    "proxy.wire": ("proxy.call", "proxy.errors"),
+    "proxy.pricing": ("proxy.call", "proxy.errors", "proxy.config"),
+    "proxy.demo": ("proxy.call", "proxy.errors"),
+    "proxy.dataplane": ("proxy.call", "proxy.errors", "proxy.config", "proxy.wire", "proxy.pricing"),
+    "proxy.controlplane": ("proxy.call", "proxy.errors", "proxy.config", "proxy.wire", "proxy.pricing", "evaluators"),
+    "proxy.supervise": ("proxy.call", "proxy.errors", "proxy.config", "proxy.wire", "proxy.pricing"),
+    "proxy.commands": ("proxy",),
+    "proxy.cli": ("proxy",),
+    "evaluators": (),
+    "proxy": (),
+}
+BANNED_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "base", "misc"}
+
+# The named guards: the only places that may catch whatever comes; each counts or reports what it caught.
+GUARDS: dict[str, set[str]] = {
+    "proxy/controlplane/tokens.py": {"_count_window"},
+    "proxy/dataplane/settle.py": {"Settler.settle"},
+}
+# Modules that are tested where they work together, and the file that does it; every other has a test file of its own name.
+
+
+def sources(*tops: str) -> list[Path]:
+    return sorted(path for top in tops for path in (ROOT / top).rglob("*.py") if "__pycache__" not in path.parts)
+
+
+OURS = sources("proxy", "evaluators")
+ALL = [*OURS, *sources("tests", "benchmarks")]
+TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in ALL}
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+NAMES = {name_of(path) for path in OURS}
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """The modules of ours that a file imports, by full name."""
+    for node in ast.walk(TREES[path]):
+        if isinstance(node, ast.Import):
+            yield from (each.name for each in node.names if each.name.split(".")[0] in ("proxy", "evaluators"))
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module and node.module.split(".")[0] in ("proxy", "evaluators"):
+            for each in node.names:
+                below = f"{node.module}.{each.name}"
+                yield below if below in NAMES else node.module
+
+
+def within(name: str, part: str) -> bool:
+    return name == part or name.startswith(part + ".")
+
+
+def functions(tree: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+    """Every function with its dotted name within the module."""
+
+    def walk(node: ast.AST, above: str) -> Iterator[tuple[str, ast.AST]]:
+        for child in ast.iter_child_nodes(node):
+            name = f"{above}.{child.name}".lstrip(".") if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) else above
+            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield name, child
+            yield from walk(child, name)
+
+    return walk(tree, "")
+
+
+def per_file(paths: list[Path]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("path", paths, ids=[str(path.relative_to(ROOT)) for path in paths])
+
+
+def test_there_is_something_to_look_at() -> None:
+    assert {"proxy.call", "proxy.config", "proxy.dataplane.plane", "proxy.controlplane.plane"} <= NAMES
+
+
+@per_file(OURS)
+def test_imports_go_down_only(path: Path) -> None:
+    name = name_of(path)
+    part = max((floor for floor in FLOORS if within(name, floor)), key=len)
+    for imported in imports_of(path):
+        allowed = within(imported, part) if part != "proxy" else False
+        assert allowed or any(within(imported, floor) for floor in FLOORS[part]), f"{name} stands below {imported}"
+
+
+@per_file(OURS)
+def test_imports_stand_at_the_top_and_are_absolute(path: Path) -> None:
+    extras = [node for node in TREES[path].body if isinstance(node, ast.Try) and [handler.type.id for handler in node.handlers] == ["ImportError"]]
+    top = [*TREES[path].body, *(node for extra in extras for node in extra.body)]  # an extra may be missing
+    for node in ast.walk(TREES[path]):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            assert not (isinstance(node, ast.ImportFrom) and node.level), f"line {node.lineno}: a relative import"
+            assert node in top, f"line {node.lineno}: a deferred import"
+        called = node.func if isinstance(node, ast.Call) else None
+        assert getattr(called, "id", getattr(called, "attr", "")) not in ("__import__", "import_module"), f"line {node.lineno}: a deferred import"
+
+
+def test_imports_make_no_circle() -> None:
+    graph = {name_of(path): set(imports_of(path)) - {name_of(path)} for path in OURS}
+    while free := {name for name, imported in graph.items() if not imported & graph.keys()}:
+        graph = {name: imported for name, imported in graph.items() if name not in free}
+    assert not graph, f"these import each other: {sorted(graph)}"
+
+
+@per_file(ALL)
+def test_files_and_functions_stay_small(path: Path) -> None:
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert lines <= MOST_LINES_OF_A_FILE, f"{lines} lines"
+    for name, node in functions(TREES[path]):
+        length = node.end_lineno - node.lineno + 1
+        assert length <= MOST_LINES_OF_A_FUNCTION, f"{name}: {length} lines"
+
+
+@per_file(ALL)
+def test_modules_have_names_that_say_something_and_open_with_a_sentence(path: Path) -> None:
+    assert not BANNED_NAMES & {part.lower() for part in path.relative_to(ROOT).with_suffix("").parts}
+    if path in OURS and TREES[path].body:
+        opening = (ast.get_docstring(TREES[path]) or "").split("\n\n")[0]
+        assert re.search(r"[.:]\s*$", opening), "the module opens with one sentence that says what it is"
+
+
+@per_file(ALL)
+def test_tasks_are_kept(path: Path) -> None:
+    """A task that nobody holds may be collected in the middle, and its error is never seen."""
+    for node in ast.walk(TREES[path]):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            called = node.value.func
+            assert getattr(called, "attr", getattr(called, "id", "")) not in ("create_task", "ensure_future"), f"line {node.lineno}"
+
+
+@per_file(OURS)
+def test_whatever_comes_is_caught_only_at_named_guards(path: Path) -> None:
+    guards = set()
+    for name, function in [*functions(TREES[path]), ("", TREES[path])]:
+        inner = {id(below) for other, node in functions(TREES[path]) if other != name and other.startswith(name) for below in ast.walk(node)}
+        for node in ast.walk(function):
+            if isinstance(node, ast.ExceptHandler) and id(node) not in inner and catches_everything(node):
+                guards.add(name)
+    assert guards == GUARDS.get(str(path.relative_to(ROOT)), set())
+
+
+def catches_everything(handler: ast.ExceptHandler) -> bool:
+    caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return any(one is None or getattr(one, "id", "") in ("Exception", "BaseException") for one in caught)
+
+
+@per_file(OURS)
+def test_sql_is_never_put_together_from_values(path: Path) -> None:
+    """Names of tables and columns come from our structs, as constants made beforehand; values are always bound."""
+    for node in ast.walk(TREES[path]):
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("execute", "executemany", "sql", "query") and node.args:
+            statement = node.args[0]
+            put_together = isinstance(statement, ast.JoinedStr | ast.BinOp) or (
+                isinstance(statement, ast.Call) and getattr(statement.func, "attr", "") in ("format", "replace", "join")
+            )
+            assert not put_together, f"line {node.lineno}"
+
+
+# Put together here, so that this file does not hold what it looks for.
+PLACES = ("/" + "work/", "/" + r"root/\.", "/" + "home/[a-z]", "pypi" + r"\.org", "python" + "hosted", "npm" + "js", "/opt/" + "pypi")
+MACHINE = re.compile("|".join(PLACES))
+
+
+def text_files() -> list[Path]:
+    tops = ("proxy", "evaluators", "tests", "benchmarks", "requirements", "deploy", "dashboards", ".ci")
+    found = [path for top in tops for path in (ROOT / top).rglob("*") if path.suffix in (".py", ".txt", ".in", ".md", ".yaml", ".sh", ".toml", "")]
+    return [path for path in [*found, *ROOT.glob("*.*"), ROOT / "Makefile"] if path.is_file() and "__pycache__" not in path.parts]
+
+
+def test_nothing_names_a_machine_or_a_registry() -> None:
+    for path in text_files():
+        if match := MACHINE.search(path.read_text(encoding="utf-8", errors="replace")):
+            pytest.fail(f"{path.relative_to(ROOT)} names {match[0]}")
+
+
+def test_every_source_file_has_its_test() -> None:
+    tests = {path.relative_to(ROOT) for path in sources("tests")}
+    missing = []
+    for path in OURS:
+        inner = path.relative_to(ROOT / "proxy") if path.is_relative_to(ROOT / "proxy") else path.relative_to(ROOT)
+        if path.name != "__init__.py" and Path("tests", *inner.parts[:-1], f"test_{path.name}") not in tests:
+            missing.append(str(path.relative_to(ROOT)))
+    assert not missing

@@ -1,0 +1,30 @@
+"""The wheel holds what the program needs at run time, and nothing that it does not."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_the_wheel_is_the_program_whole(tmp_path: Path) -> None:
+    leave_out = shutil.ignore_patterns("__pycache__", ".*")
+    shutil.copytree(ROOT / "proxy", tmp_path / "proxy", ignore=leave_out)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    if (ROOT / "evaluators" / "__init__.py").exists():
+        shutil.copytree(ROOT / "evaluators", tmp_path / "evaluators", ignore=leave_out)
+    wanted = {str(path.relative_to(tmp_path)) for top in ("proxy", "evaluators") for path in (tmp_path / top).rglob("*") if path.is_file()}
+    build = "import setuptools.build_meta as build; print(build.build_wheel('wheel'))"
+    done = subprocess.run([sys.executable, "-c", build], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    [wheel] = (tmp_path / "wheel").glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        held = {name for name in archive.namelist() if ".dist-info/" not in name}
+        scripts = next(archive.read(name).decode() for name in archive.namelist() if name.endswith("entry_points.txt"))
+    assert held == wanted
+    assert "weighbridge = proxy.cli:main" in scripts
