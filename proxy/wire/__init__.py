@@ -3,6 +3,7 @@
     recognise   method and path → `Kind`
     read_ask    request body → `Ask`
     open_reader response pieces → `Reading`
+    open_socket_reader, FrameTap, agree_deflate   bytes of a WebSocket → messages → `Began`, `Ended`
     decoder     a bounded, incremental decoder of a compressed copy
     read_limits, request_id   what response headers say
 
@@ -14,5 +15,19 @@ from proxy.wire.decoding import decoder
 from proxy.wire.limits import read_limits, request_id
 from proxy.wire.reader import open_reader
 from proxy.wire.recognise import recognise
+from proxy.wire.sockets import Began, Ended, open_socket_reader
+from proxy.wire.websocket import FrameTap, agree_deflate
 
-__all__ = ["decoder", "open_reader", "read_ask", "read_limits", "recognise", "request_id"]
+__all__ = [
+    "Began",
+    "Ended",
+    "FrameTap",
+    "agree_deflate",
+    "decoder",
+    "open_reader",
+    "open_socket_reader",
+    "read_ask",
+    "read_limits",
+    "recognise",
+    "request_id",
+]

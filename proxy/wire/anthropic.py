@@ -1,7 +1,8 @@
 """Anthropic Messages (also on Vertex and Bedrock): one JSON object, or named SSE events.
 
 `message_start` brings the first counts, `message_delta` the cumulative last ones; fields merge, the last value that is not
-null wins. `input_tokens` leaves out what the cache gave or took, so both are added (wire.md 1.1).
+null wins. `input_tokens` leaves out what the cache gave or took, so both are added.
+Format: https://docs.anthropic.com/en/api/messages-streaming
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class _ServerTools(msgspec.Struct, gc=False):
     web_search_requests: int | None = None
 
 
-class _Counts(msgspec.Struct):
+class _Counts(msgspec.Struct, gc=False):
     input_tokens: int | None = None
     output_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
@@ -37,7 +38,7 @@ class _Counts(msgspec.Struct):
     service_tier: str | None = None
 
 
-class _Block(msgspec.Struct):
+class _Block(msgspec.Struct, gc=False):
     type: str | None = None
     name: str | None = None
     text: str | None = None
@@ -45,7 +46,7 @@ class _Block(msgspec.Struct):
     input: msgspec.Raw = msgspec.Raw()
 
 
-class _Message(msgspec.Struct):
+class _Message(msgspec.Struct, gc=False):
     id: str | None = None
     model: str | None = None
     content: list[_Block] | None = None
@@ -61,7 +62,7 @@ class _Delta(msgspec.Struct, gc=False):
     stop_reason: str | None = None
 
 
-class _Event(msgspec.Struct):
+class _Event(msgspec.Struct, gc=False):
     type: str | None = None
     message: _Message | None = None
     index: int | None = None

@@ -165,7 +165,7 @@ def _asks_json(kind: Kind, fields: Body, generation: _Generation | None) -> bool
 
 
 def _read_marks(fields: Body) -> tuple[str | None, str | None, str | None]:
-    """(agent, task, session) as agent programs and SDKs put them into a body (wire.md 4)."""
+    """(agent, task, session) as agent programs and SDKs put them into a body."""
     metadata = fields.metadata or _Metadata()
     agent = metadata.agent_id or metadata.agent_name or fields.safety_identifier or fields.user
     session = metadata.session_id or fields.session_id

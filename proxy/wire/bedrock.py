@@ -1,7 +1,8 @@
 """Amazon Bedrock's Converse and ConverseStream: one JSON object, or messages of a binary event stream.
 
 The answer does not name the model. `inputTokens` leaves out what the cache gave or took. An exception inside a stream is a
-message of its own (wire.md 1.1).
+message of its own.
+Format: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html
 """
 
 from __future__ import annotations

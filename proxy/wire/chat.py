@@ -3,6 +3,7 @@
 A stream is unnamed SSE events and ends with `[DONE]`. Tool calls come in pieces joined by `index`; the first piece has id
 and name, and a follower that reuses an index starts each call with a new id. Usage is in the last chunk, on every chunk
 (then the last counts), or only under `x_groq`. An error inside a stream is a chunk with `error`.
+Format: https://platform.openai.com/docs/api-reference/chat/streaming
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ class _Function(msgspec.Struct, gc=False):
     input: str | None = None  # of a custom tool
 
 
-class _Call(msgspec.Struct):
+class _Call(msgspec.Struct, gc=False):
     index: int | None = None
     id: str | None = None
     function: _Function | None = None
@@ -37,7 +38,7 @@ class _Audio(msgspec.Struct, gc=False):
     data: str | None = None
 
 
-class _Message(msgspec.Struct):
+class _Message(msgspec.Struct, gc=False):
     content: str | list[_Part] | None = None
     refusal: str | None = None
     reasoning: str | None = None
@@ -47,7 +48,7 @@ class _Message(msgspec.Struct):
     audio: _Audio | None = None
 
 
-class _Choice(msgspec.Struct):
+class _Choice(msgspec.Struct, gc=False):
     index: int | None = None
     delta: _Message | None = None
     message: _Message | None = None
@@ -55,12 +56,12 @@ class _Choice(msgspec.Struct):
     finish_reason: str | None = None
 
 
-class _Groq(msgspec.Struct):
+class _Groq(msgspec.Struct, gc=False):
     usage: Counts | None = None
     error: msgspec.Raw = msgspec.Raw()
 
 
-class _Chunk(msgspec.Struct):
+class _Chunk(msgspec.Struct, gc=False):
     id: str | None = None
     model: str | None = None
     choices: list[_Choice] | None = None
@@ -123,12 +124,19 @@ class ChatForm:
 
     def _take(self, chunk: _Chunk) -> None:
         reading = self._tally.reading
-        if reading.model is None or not reading.response_id:
-            reading.model = reading.model or chunk.model or None
-            reading.response_id = reading.response_id or chunk.id or None
+        if reading.model is None:
+            reading.model = chunk.model or None
+        if reading.response_id is None:
+            reading.response_id = chunk.id or None
         if chunk.choices:
             for choice in chunk.choices:
-                self._take_choice(choice)
+                if choice.finish_reason is not None:  # some followers always send one, empty until the end or for ever
+                    reading.finish = choice.finish_reason or reading.finish or ""
+                message = choice.delta or choice.message
+                if message is not None:
+                    self._take_message(choice, message)
+                elif choice.text:
+                    self._tally.add_text(choice.text)
         if chunk.usage is not None:
             self._counts = chunk.usage
         if chunk.service_tier is not None:
@@ -140,26 +148,18 @@ class ChatForm:
         if chunk.error is not None:
             self._tally.add_error(chunk.error)
 
-    def _take_choice(self, choice: _Choice) -> None:
-        tally = self._tally
-        if choice.finish_reason is not None:  # some followers always send one, empty until the end or for ever
-            tally.reading.finish = choice.finish_reason or tally.reading.finish or ""
-        if choice.text:
-            tally.add_text(choice.text)
-        message = choice.delta or choice.message
-        if message is None:
-            return
-        content = message.content
+    def _take_message(self, choice: _Choice, message: _Message) -> None:
+        tally, content = self._tally, message.content
         if content.__class__ is str:
             tally.add_text(content)
-        elif content:
+        elif content is not None:
             for part in content:
                 (tally.add_text if part.type in ("text", None) else tally.add_hidden)(part.text)
         if message.reasoning is not None or message.reasoning_content is not None:
             tally.add_hidden(message.reasoning or message.reasoning_content)
-        if message.refusal:
+        if message.refusal is not None:
             tally.add_text(message.refusal)
-        if message.tool_calls:
+        if message.tool_calls is not None:
             for position, call in enumerate(message.tool_calls):
                 self._take_call(choice.index or 0, position, call, choice.message is not None)
         called = message.function_call  # the form before tools; some followers send it empty

@@ -1,7 +1,8 @@
 """Cohere v2 chat, embed and rerank: one JSON object, or SSE events that name their type in the data.
 
 `usage.tokens` are the tokens that the model saw, `usage.billed_units` leaves some of them out; the former are read, and the
-latter where there are no others (embed, rerank). The answer names no model (wire.md 1.1).
+latter where there are no others (embed, rerank). The answer names no model.
+Format: https://docs.cohere.com/v2/docs/streaming
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Error bodies: what went wrong in the provider's own words, whatever the shape it uses.
 
-Shapes (wire.md 1.3): OpenAI and Anthropic `{"error": {"message", "type", "code"}}`, Gemini `{"error": {"message", "status"}}`,
+Shapes: OpenAI and Anthropic `{"error": {"message", "type", "code"}}`, Gemini `{"error": {"message", "status"}}`,
 also inside a one-element array, Bedrock `{"message"}` with the header `x-amzn-errortype`, Cohere `{"message"}`, Ollama `{"error": "…"}`,
 Voyage and FastAPI servers `{"detail": …}`.
 """

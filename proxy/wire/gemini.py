@@ -1,8 +1,9 @@
 """Gemini generateContent (also on Vertex) and embedContent: one JSON object, SSE without names, or pieces of one JSON array.
 
 `usageMetadata` stands on every chunk, cumulative; the last may differ widely, so the last wins. `promptTokenCount` holds the
-cached part, `candidatesTokenCount` leaves the thoughts out (wire.md 1.1). A blocked prompt has no candidates but
+cached part, `candidatesTokenCount` leaves the thoughts out. A blocked prompt has no candidates but
 `promptFeedback.blockReason`.
+Format: https://ai.google.dev/api/generate-content
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Gemini Interactions: one JSON object, or SSE events told apart by `event_type`; the last holds the usage.
 
 Counts are `usage.total_{input,output,thought,cached,tool_use}_tokens` with a split by modality; output leaves out the
-thoughts as in Gemini's other dialect (wire.md 1.1).
+thoughts as in Gemini's other dialect.
+Format: https://ai.google.dev/api/interactions-api
 """
 
 from __future__ import annotations

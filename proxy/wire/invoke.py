@@ -1,7 +1,8 @@
 """Amazon Bedrock's Invoke: the body is the model's own, one JSON object or base64 pieces in a binary event stream.
 
 Bedrock adds its counts: in the response headers, and in a stream's last chunk under `amazon-bedrock-invocationMetrics`.
-Where the body has finer ones, those count (wire.md 1.1).
+Where the body has finer ones, those count.
+Format: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModel.html
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a provider's response headers say of its limits, and its id of the request (wire.md 1.2)."""
+"""What a provider's response headers say of its limits, and its id of the request."""
 
 from __future__ import annotations
 
@@ -11,8 +11,14 @@ from email.utils import parsedate_to_datetime
 from proxy.call import RateLimits
 
 _SPAN = re.compile(r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?\Z")
+_UNITS_S = (86400, 3600, 60, 1, 0.001)
 _IDS = ("x-request-id", "request-id", "x-amzn-requestid", "apim-request-id", "mistral-correlation-id", "x-goog-request-id", "cf-ray")
-_PLAIN = ("x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens")
+_PARTS = [(part, thing) for thing in ("requests", "tokens") for part in ("limit", "remaining", "reset")]
+_FAMILIES = (
+    tuple(f"x-ratelimit-{part}-{thing}" for part, thing in _PARTS),
+    tuple(f"anthropic-ratelimit-{thing}-{part}" for part, thing in _PARTS),
+    tuple(f"x-ratelimit-{part}" if thing == "requests" else "" for part, thing in _PARTS),  # OpenRouter: of requests only
+)
 _MOST_ID = 200
 _NONE = RateLimits()
 _LONGEST_S = 10 * 365 * 86400.0
@@ -29,25 +35,20 @@ def request_id(headers: Mapping[str, str]) -> str | None:
 
 def read_limits(headers: Mapping[str, str], now_s: float) -> RateLimits:
     """The limits in `headers` (lower-case names). Resets that are points in time become seconds from `now_s` (Unix time)."""
-    anthropic = "anthropic-ratelimit-requests-limit" in headers or "anthropic-ratelimit-tokens-limit" in headers
-    plain = any(name in headers for name in _PLAIN)
     wait = _read_retry_after(headers, now_s) if "retry-after" in headers or "retry-after-ms" in headers else None
-    if not anthropic and not plain:
-        return _NONE if wait is None else RateLimits(retry_after_s=wait)
-    pattern = "anthropic-ratelimit-{1}-{0}" if anthropic else "x-ratelimit-{0}-{1}"
-
-    def get(field: str, thing: str) -> str | None:
-        return headers.get(pattern.format(field, thing))
-
-    return RateLimits(
-        limit_requests=_read_count(get("limit", "requests")),
-        remaining_requests=_read_count(get("remaining", "requests")),
-        reset_requests_s=_read_reset(get("reset", "requests"), now_s),
-        limit_tokens=_read_count(get("limit", "tokens")),
-        remaining_tokens=_read_count(get("remaining", "tokens")),
-        reset_tokens_s=_read_reset(get("reset", "tokens"), now_s),
-        retry_after_s=wait,
-    )
+    for names in _FAMILIES:
+        limit_requests, remaining_requests, reset_requests, limit_tokens, remaining_tokens, reset_tokens = map(headers.get, names)
+        if limit_requests or remaining_requests or limit_tokens or remaining_tokens:
+            return RateLimits(
+                limit_requests=_read_count(limit_requests),
+                remaining_requests=_read_count(remaining_requests),
+                reset_requests_s=_read_reset(reset_requests, now_s),
+                limit_tokens=_read_count(limit_tokens),
+                remaining_tokens=_read_count(remaining_tokens),
+                reset_tokens_s=_read_reset(reset_tokens, now_s),
+                retry_after_s=wait,
+            )
+    return _NONE if wait is None else RateLimits(retry_after_s=wait)
 
 
 def _read_count(text: str | None) -> int | None:
@@ -60,10 +61,10 @@ def _read_seconds(text: str) -> float | None:
     try:
         seconds = float(text)
     except ValueError:
-        found = _SPAN.match(text)
+        found = _SPAN.match(text[:100])
         if not text or found is None:
             return None
-        seconds = sum(float(part or 0) * unit for part, unit in zip(found.groups(), (86400, 3600, 60, 1, 0.001), strict=True))
+        seconds = sum(float(part) * unit for part, unit in zip(found.groups(), _UNITS_S, strict=True) if part)
     return seconds if math.isfinite(seconds) and seconds >= 0 else None
 
 

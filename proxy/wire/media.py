@@ -1,7 +1,7 @@
 """OpenAI's embeddings, images, audio, files and batches, and every dialect's token counting: little text, or none.
 
 What they have in common is `model`, `usage` and `text` at the top; the bulk (vectors, pictures) is skipped. Counting tokens
-consumes none, so its answer is no usage. A batch's own usage is read when it is fetched (wire.md 1.1).
+consumes none, so its answer is no usage. A batch's own usage is read when it is fetched.
 """
 
 from __future__ import annotations

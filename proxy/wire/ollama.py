@@ -1,6 +1,7 @@
 """Ollama's own chat, generate and embed: one JSON object a line; the last line has `done: true` and the counts.
 
-Streaming is its default. Without it the one object has the same fields (wire.md 1.1).
+Streaming is its default. Without it the one object has the same fields.
+Format: https://github.com/ollama/ollama/blob/main/docs/api.md
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a request is, told by its method and path alone.
 
 Paths are matched by their ends, so a prefix (OpenRouter's `/api`, Groq's `/openai`, a gateway's own) does not matter, and
-mostly without regard to the upstream's dialect: wire.md 1.1 lists the paths.
+mostly without regard to the upstream's dialect.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Text and tool calls are gathered from the deltas, so that a cut stream still gives what came; the terminal event only fills
 in what no delta showed. There is no `[DONE]`, but some gateways send one. A background response answers `queued`
-without usage (wire.md 1.1).
+without usage.
+Format: https://platform.openai.com/docs/api-reference/responses-streaming
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class _Part(msgspec.Struct, gc=False):
     transcript: str | None = None
 
 
-class _Item(msgspec.Struct):
+class _Item(msgspec.Struct, gc=False):
     id: str | None = None
     type: str | None = None
     name: str | None = None
@@ -42,15 +43,15 @@ class _Incomplete(msgspec.Struct, gc=False):
     reason: str | None = None
 
 
-class _ToolUsage(msgspec.Struct):
+class _ToolUsage(msgspec.Struct, gc=False):
     num_requests: int | None = None
 
 
-class _ToolUsages(msgspec.Struct):
+class _ToolUsages(msgspec.Struct, gc=False):
     web_search: _ToolUsage | None = None
 
 
-class Response(msgspec.Struct):
+class Response(msgspec.Struct, gc=False):
     """A response object, whole or as a terminal event holds it."""
 
     id: str | None = None
@@ -64,7 +65,7 @@ class Response(msgspec.Struct):
     service_tier: str | None = None
 
 
-class Event(msgspec.Struct):
+class Event(msgspec.Struct, gc=False):
     """An event of a stream or a message of a socket."""
 
     type: str | None = None

@@ -34,10 +34,12 @@ class Tally:
     def add_text(self, piece: str | None) -> None:
         """Output for the caller's eyes."""
         if piece:
-            self.add_hidden(piece)
+            size = len(piece)
+            self.first_token = True
+            self.reading.output_bytes += size if piece.isascii() else len(piece.encode("utf-8", "surrogatepass"))
             if self._text_room > 0:
-                self._text.append(piece[: self._text_room])
-                self._text_room -= len(piece)
+                self._text.append(piece if size <= self._text_room else piece[: self._text_room])
+                self._text_room -= size
 
     def add_hidden(self, piece: str | None) -> None:
         """Output that is counted and not kept: reasoning."""

@@ -27,7 +27,7 @@ class CachedDetails(msgspec.Struct, gc=False):
     audio_tokens: Number = None
 
 
-class Details(msgspec.Struct):
+class Details(msgspec.Struct, gc=False):
     cached_tokens: Number = None
     cache_write_tokens: Number = None
     cache_creation_tokens: Number = None
@@ -42,7 +42,7 @@ class Searches(msgspec.Struct, gc=False):
     web_search_requests: Number = None
 
 
-class Counts(msgspec.Struct):
+class Counts(msgspec.Struct, gc=False):
     """The `usage` object of a response."""
 
     prompt_tokens: Number = None
