@@ -37,6 +37,7 @@ clean:
 
 # Each stamp is younger than what it was made from, so a second run installs nothing.
 $(VENV)/bin/python:
+	@[ -n "$(PYTHON)" ] || { echo "Weighbridge needs Python 3.11 or newer, and there is no python3 on the PATH." >&2; exit 1; }
 	@"$(PYTHON)" -c 'import sys; sys.exit("Weighbridge needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Say which one to use: make PYTHON=/path/to/python3.11") if sys.version_info < (3, 11) else None'
 	@echo "Making the local environment $(VENV) ..."
 	@"$(PYTHON)" -m venv --clear $(VENV)

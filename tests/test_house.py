@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,11 +38,23 @@ GUARDS: dict[str, set[str]] = {
     "proxy/controlplane/tokens.py": {"_count_window"},
     "proxy/dataplane/settle.py": {"Settler.settle"},
 }
+# The named exceptions to "values are bound": statements of DuckDB that take no bound values.
+UNBINDABLE: dict[str, set[str]] = {
+    "proxy/controlplane/store.py": {"Store._prepare"},  # SET
+}
 # Modules that are tested where they work together, and the file that does it; every other has a test file of its own name.
 
 
+def files_below(*tops: str) -> Iterator[Path]:
+    """Every file of ours; not what tools installed or left behind."""
+    for top in tops:
+        for folder, folders, names in os.walk(ROOT / top):
+            folders[:] = [each for each in folders if each not in ("__pycache__", "node_modules") and not each.startswith(".")]
+            yield from (Path(folder, name) for name in names)
+
+
 def sources(*tops: str) -> list[Path]:
-    return sorted(path for top in tops for path in (ROOT / top).rglob("*.py") if "__pycache__" not in path.parts)
+    return sorted(path for path in files_below(*tops) if path.suffix == ".py")
 
 
 OURS = sources("proxy", "evaluators")
@@ -149,30 +162,34 @@ def test_tasks_are_kept(path: Path) -> None:
 
 @per_file(OURS)
 def test_whatever_comes_is_caught_only_at_named_guards(path: Path) -> None:
-    guards = set()
-    for name, function in [*functions(TREES[path]), ("", TREES[path])]:
-        inner = {id(below) for other, node in functions(TREES[path]) if other != name and other.startswith(name) for below in ast.walk(node)}
-        for node in ast.walk(function):
-            if isinstance(node, ast.ExceptHandler) and id(node) not in inner and catches_everything(node):
-                guards.add(name)
+    guards = {name for name, node in nodes_with_owner(path) if isinstance(node, ast.ExceptHandler) and swallows_everything(node)}
     assert guards == GUARDS.get(str(path.relative_to(ROOT)), set())
 
 
-def catches_everything(handler: ast.ExceptHandler) -> bool:
+def nodes_with_owner(path: Path) -> Iterator[tuple[str, ast.AST]]:
+    """Every node, with the name of the innermost function around it; empty at the module's top."""
+    owner = {id(below): name for name, function in functions(TREES[path]) for below in ast.walk(function)}
+    return ((owner.get(id(node), ""), node) for node in ast.walk(TREES[path]))
+
+
+def swallows_everything(handler: ast.ExceptHandler) -> bool:
+    """Whether it catches whatever comes and does not end by raising it again."""
     caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-    return any(one is None or getattr(one, "id", "") in ("Exception", "BaseException") for one in caught)
+    everything = any(one is None or getattr(one, "id", "") in ("Exception", "BaseException") for one in caught)
+    last = handler.body[-1]
+    return everything and not (isinstance(last, ast.Raise) and last.exc is None)
 
 
 @per_file(OURS)
 def test_sql_is_never_put_together_from_values(path: Path) -> None:
     """Names of tables and columns come from our structs, as constants made beforehand; values are always bound."""
-    for node in ast.walk(TREES[path]):
+    for owner, node in nodes_with_owner(path):
         if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("execute", "executemany", "sql", "query") and node.args:
             statement = node.args[0]
             put_together = isinstance(statement, ast.JoinedStr | ast.BinOp) or (
                 isinstance(statement, ast.Call) and getattr(statement.func, "attr", "") in ("format", "replace", "join")
             )
-            assert not put_together, f"line {node.lineno}"
+            assert not put_together or owner in UNBINDABLE.get(str(path.relative_to(ROOT)), set()), f"line {node.lineno}"
 
 
 # Put together here, so that this file does not hold what it looks for.
@@ -182,8 +199,8 @@ MACHINE = re.compile("|".join(PLACES))
 
 def text_files() -> list[Path]:
     tops = ("proxy", "evaluators", "tests", "benchmarks", "requirements", "deploy", "dashboards", ".ci")
-    found = [path for top in tops for path in (ROOT / top).rglob("*") if path.suffix in (".py", ".txt", ".in", ".md", ".yaml", ".sh", ".toml", "")]
-    return [path for path in [*found, *ROOT.glob("*.*"), ROOT / "Makefile"] if path.is_file() and "__pycache__" not in path.parts]
+    found = [path for path in files_below(*tops) if path.suffix in (".py", ".txt", ".in", ".md", ".yaml", ".sh", ".toml", ".js", ".mjs", "")]
+    return [*found, *(path for path in ROOT.glob("*.*") if path.is_file()), ROOT / "Makefile"]
 
 
 def test_nothing_names_a_machine_or_a_registry() -> None:
