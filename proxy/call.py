@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 
-class Usage(msgspec.Struct, frozen=True):
+class Usage(msgspec.Struct, frozen=True, gc=False):
     """What a call consumed, normalised over all providers.
 
     `input_tokens` holds *all* input (cached, audio and images included) and `output_tokens` *all* output
@@ -37,7 +37,7 @@ class Usage(msgspec.Struct, frozen=True):
     cost_nano_usd: int | None = None
 
 
-class Kind(msgspec.Struct, frozen=True):
+class Kind(msgspec.Struct, frozen=True, gc=False):
     """What a request is, as far as its method and path tell.
 
     `format` names the reader in `proxy.wire` (`opaque` where there is none), `operation` is the
@@ -53,7 +53,7 @@ class Kind(msgspec.Struct, frozen=True):
     needs_model: bool = False  # without a model in the body no provider can answer
 
 
-class Ask(msgspec.Struct, frozen=True):
+class Ask(msgspec.Struct, frozen=True, gc=False):
     """What the caller asked for, read from the request body. Unknown is None, never a guess."""
 
     model: str | None = None
@@ -89,7 +89,7 @@ class Reading(msgspec.Struct):
 Rung = Literal["path", "key", "header", "baggage", "native", "key_hash", "unknown"]
 
 
-class Identity(msgspec.Struct, frozen=True):
+class Identity(msgspec.Struct, frozen=True, gc=False):
     """Who calls: agent, task and session, and the rung of the ladder that named the agent (DESIGN §6)."""
 
     agent: str
@@ -103,7 +103,7 @@ class Identity(msgspec.Struct, frozen=True):
     key_hash: str | None = None
 
 
-class RateLimits(msgspec.Struct, frozen=True):
+class RateLimits(msgspec.Struct, frozen=True, gc=False):
     """What a provider's headers say of its own limits; resets and waits in seconds from now."""
 
     limit_requests: int | None = None
@@ -155,7 +155,7 @@ class Call(msgspec.Struct, kw_only=True):
     settled: bool = False
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One finished call, flat. The journal's `call` line and a row of the table `calls`."""
 
     id: str
@@ -233,7 +233,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     retry_after_s: float | None = None
 
 
-class Opened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Opened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A call that has been let through; written before its first byte goes upstream.
 
     After a crash the opened calls without a `Record` are closed as `weighbridge_crashed`.
@@ -257,7 +257,7 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     request_bytes: int = 0
 
 
-class Correction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Correction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A better figure for a call already recorded, written by the control plane; the last one wins."""
 
     id: str

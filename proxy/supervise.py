@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 from proxy.config import Config, ConfigError, Listen, load
+from proxy.pricing.shelf import is_current
 
 log = logging.getLogger("weighbridge")
 _BACKLOG = 4096
@@ -123,6 +124,8 @@ def _address(listener: socket.socket) -> str:
 
 async def _compile_prices(config: Config) -> None:
     """Bring the price book up to date. Without one, calls are recorded with an unknown cost."""
+    if is_current(config.price_book):
+        return
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "proxy.pricing.compile", str(config.price_book))
     if await process.wait() != 0:
         log.error("the price book could not be made; calls without a price override are recorded with an unknown cost")

@@ -65,7 +65,7 @@ def _judge_response(name: bytes) -> _Name:
     return judged
 
 
-class Head(msgspec.Struct, frozen=True):
+class Head(msgspec.Struct, frozen=True, gc=False):
     """A request's head: what to forward, and the fields we read, by lower-case name (the last of repeated ones)."""
 
     forward: Headers
@@ -98,7 +98,7 @@ def drop_named(headers: Headers, connection: str) -> Headers:
     return [(name, value) for name, value in headers if name.lower() not in named]
 
 
-class ResponseHead(msgspec.Struct, frozen=True):
+class ResponseHead(msgspec.Struct, frozen=True, gc=False):
     """A response's head: the lines to pass on, the fields we read by lower-case name, and how its body is framed.
 
     `framing` is the body's length in bytes, `chunked`, `close` (until the connection ends), `none` or `tunnel`.

@@ -31,7 +31,7 @@ _BAGGAGE = {
 _CLIENTS = (("claude-cli/", "claude-code"), ("codex_", "codex"), ("geminicli", "gemini-cli"), ("opencode/", "opencode"))
 
 
-class Place(msgspec.Struct, frozen=True):
+class Place(msgspec.Struct, frozen=True, gc=False):
     """A request's path, taken apart: names from the prefix, the upstream's name and the path behind it (encoded, with query)."""
 
     upstream: str
@@ -41,7 +41,7 @@ class Place(msgspec.Struct, frozen=True):
     session: str | None = None
 
 
-class Marks(msgspec.Struct):
+class Marks(msgspec.Struct, gc=False):
     """What one rung of the ladder says."""
 
     rung: Rung

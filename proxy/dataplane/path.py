@@ -68,10 +68,11 @@ class Traffic:
             upgrade = fields.get("upgrade", "").lower() == "websocket"
             wire = self._make_head(call, place, head, body, upgrade)
             read_ns = time.time_ns()
-            self._admit(call)
+            if not upgrade:  # the calls on a socket are opened one by one
+                self._admit(call)
             connection = await self.pools[place.upstream].take()
             if upgrade:
-                relay = Tunnel(call, edge, connection, self._settler.settle, self._admit)
+                relay = Tunnel(call, edge, connection, self._settler.settle, self._admit, new_id)
             else:
                 relay = Relay(call, edge, connection, self._settler.settle, keep_alive=request.keep_alive, http_1_0=request.version < (1, 1))
             self.in_flight.add(relay)

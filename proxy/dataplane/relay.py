@@ -64,8 +64,10 @@ class Relay:
             else:
                 self._chunked = True
                 lines.append(b"Transfer-Encoding: chunked")
+        elif framing == "tunnel":
+            lines += [b"Connection: Upgrade", b"Upgrade: websocket"]
         lines.append(b"x-weighbridge-call: " + call.id.encode())
-        lines.append(b"\r\n" if self.keep_alive else b"Connection: close\r\n\r\n")
+        lines.append(b"\r\n" if self.keep_alive or framing == "tunnel" else b"Connection: close\r\n\r\n")
         self._out.append(b"\r\n".join(lines))
         self.head_sent = True
         answer.limits = read_limits(fields, answer.first_byte_ns / 1e9)

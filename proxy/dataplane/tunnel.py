@@ -16,20 +16,136 @@ from proxy.dataplane.edge import Edge
 from proxy.dataplane.headers import ResponseHead
 from proxy.dataplane.relay import Relay
 from proxy.dataplane.upstream import Connection
+from proxy.wire import Began, Ended, FrameTap, agree_deflate, open_socket_reader
 
 
 class Tunnel(Relay):
     """A relay that becomes a tunnel if the upstream agrees to the upgrade; else it relays the refusal like any answer."""
 
-    __slots__ = ("_tunnel", "_client", "_open_call", "_new_id", "_up", "_down", "_session", "_responses")
+    __slots__ = ("_tunnel", "_current", "_responses", "_announce", "_new_id", "_up", "_down", "_session")
 
-    def __init__(self, call: Call, edge: Edge, connection: Connection, settle: Callable[[Call], None], open_call: Callable[[Call], None]) -> None:
+    def __init__(
+        self, call: Call, edge: Edge, connection: Connection, settle: Callable[[Call], None], announce: Callable[[Call], None], new_id: Callable[[int], str]
+    ) -> None:
         super().__init__(call, edge, connection, settle, keep_alive=False, http_1_0=False)
         call.transport = "websocket"
-        self._open_call = open_call
+        self._announce = announce
+        self._new_id = new_id
         self._tunnel = False
+        self._current: Call | None = None
+        self._responses = 0
+
+    # --- from the upstream ----------------------------------------------------------------------------------------
 
     def head_came(self, head: ResponseHead) -> None:
         super().head_came(head)
-        if head.framing == "tunnel":
-            self._tunnel = True
+        if head.framing != "tunnel":
+            return
+        self._tunnel = True
+        self._reader = None
+        self._session = open_socket_reader(self._call.kind)
+        extensions = head.fields.get("sec-websocket-extensions", "")
+        for name, direction in (("_up", "client"), ("_down", "server")):
+            deflate, keeps_context = agree_deflate(extensions, direction)
+            setattr(self, name, FrameTap(deflate=deflate, keeps_context=keeps_context))
+        self.batch_ended()  # the client may speak as soon as it has the head
+        self._edge.begin_tunnel(self._client_came)
+
+    def body_came(self, data: bytes) -> None:
+        if not self._tunnel:
+            super().body_came(data)
+            return
+        self._call.answer.response_bytes += len(data)
+        messages = self._down.feed(data)
+        for message in messages:
+            if self._current is not None:
+                self._current.answer.chunks += 1
+                self._current.answer.response_bytes += len(message)
+                self._current.answer.first_byte_ns = self._current.answer.first_byte_ns or time.time_ns()
+            for step in self._session.server(message):
+                self._take(step)
+            if self._current is not None and self._session.first_token and self._current.answer.first_token_ns is None:
+                self._current.answer.first_token_ns = time.time_ns()
+        self._out.append(data)
+
+    def message_ended(self) -> None:
+        if not self._tunnel:
+            super().message_ended()
+            return
+        self._close_current("upstream_cut")
+        self._end(None)
+        if self._edge.transport is not None:
+            self._edge.transport.close()
+
+    def broken(self, name: str, message: str) -> None:
+        if self._tunnel:
+            self._close_current(name)
+        super().broken(name, message)
+
+    # --- from the client ------------------------------------------------------------------------------------------
+
+    def _client_came(self, data: bytes) -> None:
+        self.last_activity = time.monotonic()
+        self._call.request_bytes += len(data)
+        for message in self._up.feed(data):
+            for began in self._session.client(message):
+                self._begin(began, len(message))
+        self._connection.write(data)
+
+    def upload_paused(self, paused: bool) -> None:
+        super().upload_paused(paused)
+        transport = self._edge.transport
+        if self._tunnel and transport is not None:
+            if paused:
+                transport.pause_reading()
+            else:
+                transport.resume_reading()
+
+    def abandon(self) -> None:
+        if self._tunnel:
+            self._close_current("caller_gone")
+        super().abandon()
+
+    # --- the calls on the socket ----------------------------------------------------------------------------------
+
+    def _begin(self, began: Began, size: int) -> None:
+        self._finish_current(Reading(), "upstream_cut")  # one that never ended: its successor took its place
+        now_ns = time.time_ns()
+        self._responses += 1
+        call = msgspec.structs.replace(
+            self._call, id=self._new_id(now_ns), started_ns=now_ns, ask=began.ask, request_bytes=size,
+            answer=Answer(status=200, sent_ns=now_ns, request_id=self._call.answer.request_id), reading=Reading(),
+        )  # fmt: skip
+        self._current = call
+        self._announce(call)
+
+    def _take(self, step: Began | Ended) -> None:
+        if isinstance(step, Began):
+            self._begin(step, 0)
+        elif step.apart:
+            current, self._current = self._current, None
+            self._begin(Began(self._call.ask), 0)
+            self._finish_current(step.reading, None)
+            self._current = current
+        else:
+            self._finish_current(step.reading, None)
+
+    def _close_current(self, outcome: str) -> None:
+        """The socket ends, or a new call begins, before the open call has ended."""
+        reading = self._session.end()
+        if self._current is not None:
+            self._finish_current(reading or Reading(), outcome)
+
+    def _finish_current(self, reading: Reading, outcome: str | None) -> None:
+        call, self._current = self._current, None
+        if call is None:
+            return
+        call.reading = reading
+        call.outcome = outcome
+        call.answer.last_byte_ns = time.time_ns()
+        self._settle(call)
+
+    def _end(self, outcome: str | None) -> None:
+        if self._tunnel and self._responses:
+            self._call.settled = True  # its responses have their own records
+        super()._end(outcome)

@@ -32,7 +32,7 @@ from proxy.pricing.shelf import FORMAT, BookFile, ModelEntry, ProviderEntry, She
 
 _FOUND_MOST = 4096  # lookups kept; the oldest goes when one more comes
 _TIER_PREFIX = re.compile(r"\A(on_demand_|service_tier_)")
-Source = Literal["override", "book", "upstream", "none"]
+Source = Literal["override", "book", "upstream", "unbilled", "none"]
 
 
 class BookError(Exception):

@@ -1,0 +1,164 @@
+"""WebSockets through the data plane: aiohttp's own client and server at the ends, with compression agreed between them."""
+
+import asyncio
+import contextlib
+import json
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from proxy.config import Config, Upstream
+from proxy.dataplane.edge import EdgeServer
+from proxy.dataplane.plane import DataPlane
+
+CREATE = {"type": "response.create", "model": "gpt-5", "input": "hi " * 50}
+USAGE = {"input_tokens": 7, "output_tokens": 3, "total_tokens": 10}
+
+
+def events(number: int) -> list[dict]:
+    identity = {"id": f"resp_{number}", "model": "gpt-5-2025-08-07"}
+    return [
+        {"type": "response.created", "response": {**identity, "status": "in_progress"}},
+        {"type": "response.output_text.delta", "delta": "hello " * 30, "output_index": 0, "content_index": 0},
+        {"type": "response.completed", "response": {**identity, "status": "completed", "usage": USAGE, "output": []}},
+    ]
+
+
+@contextlib.asynccontextmanager
+async def open_site(folder, answer):
+    """(the base URL of a data plane before a WebSocket upstream, what the journal holds)."""
+
+    async def meet(request: web.Request) -> web.StreamResponse:
+        if "refuse" in request.query:
+            return web.json_response({"error": {"message": "no"}}, status=401)
+        socket = web.WebSocketResponse(compress=True)
+        await socket.prepare(request)
+        await answer(socket)
+        return socket
+
+    application = web.Application()
+    application.router.add_get("/v1/responses", meet)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    plane = DataPlane(Config(state_dir=str(folder), demo=False, upstreams={"up": Upstream(url=url)}), None)
+    server = EdgeServer(plane.answer, header_bytes=65536)
+    listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
+
+    def records() -> list[dict]:
+        lines = b"".join(path.read_bytes() for path in sorted((folder / "journal").iterdir())).splitlines()
+        return [event["call"] for event in map(json.loads, lines) if "call" in event]
+
+    try:
+        yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/a/socketeer/up/v1/responses", records
+    finally:
+        listening.close()
+        await server.shutdown(0.1)
+        plane.close()
+        await runner.cleanup()
+
+
+async def until(condition) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def respond(socket: web.WebSocketResponse) -> None:
+    number = 0
+    async for message in socket:
+        assert json.loads(message.data) == CREATE
+        for event in events(number):
+            await socket.send_str(json.dumps(event))
+        number += 1
+
+
+@pytest.mark.parametrize("compress", [0, 15])
+def test_each_response_on_a_socket_is_a_call(run, tmp_path, compress):
+    async def main():
+        async with open_site(tmp_path, respond) as (url, records), aiohttp.ClientSession() as session:
+            async with session.ws_connect(url, compress=compress) as socket:
+                for number in range(2):
+                    await socket.send_str(json.dumps(CREATE))
+                    got = [json.loads((await socket.receive()).data) for _ in range(3)]
+                    assert got == events(number)
+            await until(lambda: len(records()) == 2)
+        for number, record in enumerate(records()):
+            want = {"agent": "socketeer", "transport": "websocket", "outcome": "ok", "input_tokens": 7, "output_tokens": 3, "response_id": f"resp_{number}"}
+            assert {name: record.get(name) for name in want} == want
+            assert record["model"] == "gpt-5-2025-08-07" and record["first_token_ns"] > 0 and record["stream"]
+
+    run(main())
+
+
+def test_an_upstream_that_breaks_off_leaves_a_cut_call(run, tmp_path):
+    async def answer(socket):
+        await socket.receive()
+        await socket.send_str(json.dumps(events(0)[0]))
+        await socket.send_str(json.dumps(events(0)[1]))
+        socket._req.transport.close()
+
+    async def main():
+        async with open_site(tmp_path, answer) as (url, records), aiohttp.ClientSession() as session:
+            async with session.ws_connect(url) as socket:
+                await socket.send_str(json.dumps(CREATE))
+                for _ in range(2):
+                    await socket.receive()
+                message = await socket.receive(5)
+                assert message.type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.ERROR)
+            await until(records)
+        (record,) = records()
+        assert record["outcome"] == "upstream_cut" and record["output_bytes"] == 180
+
+    run(main())
+
+
+def test_a_client_that_leaves_ends_the_call_and_the_upstream(run, tmp_path):
+    left = asyncio.Event()
+
+    async def answer(socket):
+        await socket.receive()
+        await socket.send_str(json.dumps(events(0)[0]))
+        await socket.receive()
+        left.set()
+
+    async def main():
+        async with open_site(tmp_path, answer) as (url, records), aiohttp.ClientSession() as session:
+            socket = await session.ws_connect(url)
+            await socket.send_str(json.dumps(CREATE))
+            await socket.receive()
+            socket._response.connection.transport.abort()
+            await asyncio.wait_for(left.wait(), 1)
+            await until(records)
+            assert records()[0]["outcome"] == "caller_gone"
+
+    run(main())
+
+
+def test_a_refused_upgrade_is_relayed_as_it_came(run, tmp_path):
+    async def main():
+        async with open_site(tmp_path, respond) as (url, records), aiohttp.ClientSession() as session:
+            with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+                await session.ws_connect(url + "?refuse=1")
+            assert caught.value.status == 401
+            await until(records)
+            assert (records()[0]["outcome"], records()[0]["status"]) == ("upstream_error", 401)
+
+    run(main())
+
+
+def test_a_socket_without_calls_leaves_one_record(run, tmp_path):
+    async def answer(socket):
+        await socket.close()
+
+    async def main():
+        async with open_site(tmp_path, answer) as (url, records), aiohttp.ClientSession() as session:
+            async with session.ws_connect(url) as socket:
+                await socket.receive()
+            await until(records)
+            assert [(one["transport"], one["status"]) for one in records()] == [("websocket", 101)]
+
+    run(main())
