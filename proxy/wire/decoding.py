@@ -46,7 +46,9 @@ class Decoding:
         if self.failed:
             return b""
         try:
-            for layer in self._layers:
+            for layer in self._layers[:-1]:
+                data = layer.feed(data, self._room + _STEP)  # an envelope may be larger than what is in it
+            for layer in self._layers[-1:]:
                 data = layer.feed(data, self._room)
         except (zlib.error, brotli.error, zstandard.ZstdError, _TooMuch, MemoryError):
             self.failed = True
