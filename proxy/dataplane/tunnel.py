@@ -25,7 +25,13 @@ class Tunnel(Relay):
     __slots__ = ("_tunnel", "_current", "_responses", "_announce", "_new_id", "_up", "_down", "_session")
 
     def __init__(
-        self, call: Call, edge: Edge, connection: Connection, settle: Callable[[Call], None], announce: Callable[[Call], None], new_id: Callable[[int], str]
+        self,
+        call: Call,
+        edge: Edge,
+        connection: Connection,
+        settle: Callable[[Call], None],
+        announce: Callable[[Call], None],
+        new_id: Callable[[int], str],
     ) -> None:
         super().__init__(call, edge, connection, settle, keep_alive=False, http_1_0=False)
         call.transport = "websocket"

@@ -37,7 +37,8 @@ def test_the_forwarded_request_carries_our_signature(run, tmp_path, monkeypatch)
     run(keep())
     lines = dict(line.split(b": ", 1) for line in heads[0].split(b"\r\n")[1:] if b": " in line)
     assert b"AKIATHEIRS" not in heads[0] and b"20200101T" not in heads[0]
-    request = AWSRequest("POST", result[0], data=b'{"messages":[]}', headers={"Content-Type": "application/json", "X-Amz-Date": lines[b"X-Amz-Date"].decode()})
+    signed = {"Content-Type": "application/json", "X-Amz-Date": lines[b"X-Amz-Date"].decode()}
+    request = AWSRequest("POST", result[0], data=b'{"messages":[]}', headers=signed)
     request.context["timestamp"] = lines[b"X-Amz-Date"].decode()
     signer = SigV4Auth(Credentials("AKIAOURS", "secret"), "bedrock", "us-east-1")
     signature = signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)

@@ -1,0 +1,109 @@
+"""Settling: each ending gives the figures it can honestly give, once."""
+
+import json
+
+import pytest
+
+from proxy.call import Answer, Ask, Call, Identity, Kind, Reading, Usage
+from proxy.config import Price, Upstream
+from proxy.dataplane.journal import JournalWriter
+from proxy.dataplane.samples import SampleSender
+from proxy.dataplane.settle import Settler
+from proxy.pricing.book import Book
+
+CHAT = Kind("openai.chat", "chat", json_body=True, needs_model=True)
+PRICES = [Price(model="m", input=1.0, output=2.0)]
+
+
+@pytest.fixture
+def desk(tmp_path):
+    journal = JournalWriter(tmp_path / "journal", 1 << 20)
+    samples = SampleSender(tmp_path / "none.sock")
+    settler = Settler({"up": Upstream(url="http://127.0.0.1:1")}, Book.load(None, PRICES), journal, samples)
+
+    def settle(call: Call) -> dict:
+        settler.settle(call)
+        lines = b"".join(path.read_bytes() for path in (tmp_path / "journal").iterdir()).splitlines()
+        return [json.loads(line)["call"] for line in lines if line.startswith(b'{"call"')][-1]
+
+    yield settle, settler
+    journal.close()
+    samples.close()
+
+
+def call(status: int | None = 200, sent: bool = True, **parts) -> Call:
+    answer = Answer(status=status, sent_ns=10 if sent else None, last_byte_ns=2_000)
+    settings = {"kind": CHAT, "ask": Ask(model="m", prompt_bytes=4600), "reading": Reading(model="m"), "method": "POST", **parts}
+    return Call(id="1", started_ns=1_000, path="/v1/chat/completions", upstream="up", identity=Identity("a", "path"), answer=answer, **settings)
+
+
+def figures(record: dict) -> tuple:
+    return record.get("input_tokens"), record.get("output_tokens"), record.get("usage_source", "none"), record.get("cost_nano_usd"), record.get("cost_source")
+
+
+def test_reported_usage_is_priced(desk):
+    settle, _ = desk
+    record = settle(call(reading=Reading(model="m", usage=Usage(1000, 10))))
+    assert figures(record) == (1000, 10, "reported", 1_020_000, "override") and record["price_version"]
+
+
+def test_missing_usage_is_estimated_and_marked(desk):
+    settle, settler = desk
+    assert figures(settle(call(reading=Reading(model="m", output_bytes=420)))) == (1000, 100, "estimated", 1_200_000, "override")
+    assert settler.estimates == 1
+
+
+def test_an_unknown_price_is_unknown_and_never_zero(desk):
+    settle, _ = desk
+    record = settle(call(reading=Reading(model="other", usage=Usage(5, 5)), ask=Ask(model="other")))
+    assert "cost_nano_usd" not in record and "cost_source" not in record
+
+
+@pytest.mark.parametrize(
+    ("status", "sent", "outcome", "expected"),
+    [
+        (None, False, "upstream_unreachable", (None, None, "none", 0, "unbilled")),
+        (429, True, None, (None, None, "none", 0, "unbilled")),
+        (None, True, "caller_gone", (1000, 0, "estimated", 1_000_000, "override")),
+        (None, True, "upstream_timeout", (1000, 0, "estimated", 1_000_000, "override")),
+        (200, True, "upstream_cut", (1000, 0, "estimated", 1_000_000, "override")),
+    ],
+)
+def test_endings_without_usage(desk, status, sent, outcome, expected):
+    settle, _ = desk
+    assert figures(settle(call(status, sent, outcome=outcome))) == expected
+
+
+def test_a_call_is_settled_once(desk):
+    settle, settler = desk
+    one = call()
+    settle(one)
+    settler.settle(one)
+    assert settler.settled == 1
+
+
+def test_a_background_response_is_charged_once_when_it_is_fetched(desk):
+    settle, _ = desk
+    responses = Kind("openai.responses", "chat", json_body=True)
+    done = Reading(model="m", response_id="resp_1", usage=Usage(1000, 10), finish="completed")
+    assert figures(settle(call(kind=responses, reading=Reading(model="m", response_id="resp_1", finish="queued"))))[2:4] == ("none", None)
+    assert figures(settle(call(kind=responses, method="GET", reading=done))) == (1000, 10, "reported", 1_020_000, "override")
+    assert figures(settle(call(kind=responses, method="GET", reading=done))) == (None, None, "none", 0, "unbilled")
+
+
+def test_the_presented_key_stays_out_of_the_record(desk):
+    settle, _ = desk
+    record = settle(call(401, reading=Reading(error="Incorrect API key provided: sk-live-1234."), secret="sk-live-1234"))
+    assert record["error"] == "Incorrect API key provided: [redacted]."
+
+
+def test_a_defect_in_weighing_costs_figures_and_not_the_record(desk, monkeypatch):
+    settle, settler = desk
+    monkeypatch.setattr(settler, "_weigh", lambda call: 1 / 0)
+    record = settle(call())
+    assert record["id"] == "1" and "cost_nano_usd" not in record and settler.defects == 1
+
+
+def test_an_error_inside_a_200_is_its_own_outcome(desk):
+    settle, _ = desk
+    assert settle(call(reading=Reading(model="m", error="overloaded", usage=Usage(1, 1))))["outcome"] == "upstream_stream_error"
