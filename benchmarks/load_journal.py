@@ -1,0 +1,75 @@
+"""How fast the control plane loads a journal into DuckDB: rows a second and CPU a record, from the journal's bytes on.
+
+    python benchmarks/load_journal.py [calls]
+
+Every call has its `opened` line, as the data plane writes it; decoding, counting for /metrics, the transactions and their
+fsyncs are all within the measured time.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import msgspec
+
+from proxy.call import Opened, Record
+from proxy.controlplane.journal_reader import JournalReader
+from proxy.controlplane.metrics import Metrics
+from proxy.controlplane.store import Store
+
+
+def write_journal(folder: Path, calls: int) -> int:
+    """Write segments of 50 000 calls of ten models and a hundred agents. Their size in bytes."""
+    encode = msgspec.json.Encoder().encode
+    size = 0
+    for first in range(0, calls, 50_000):
+        started_ns = 1_770_000_000_000_000_000 + first * 1_000_000
+        lines = [encode({"segment": {"version": 1, "started_ns": started_ns, "pid": 2**22, "writer": "d"}})]
+        for index in range(first, min(first + 50_000, calls)):
+            event = Opened(
+                id=f"wb_{index:026d}", started_ns=started_ns + index * 1_000_000, agent=f"agent-{index % 100}", rung="path",
+                task=f"task-{index % 1000}",                upstream="openai", dialect="openai", format="openai_chat", operation="chat", method="POST", path="/v1/chat/completions",
+                model_asked=f"gpt-{index % 10}", stream=True, request_bytes=2000,
+            )  # fmt: skip
+            record = Record(
+                **msgspec.structs.asdict(event), duration_ns=1_234_567_890, model=f"gpt-{index % 10}-2026-10-01", outcome="ok", status=200,
+                finish="stop",                user_agent="OpenAI/Python 2.8.0", response_id=f"chatcmpl-{index:029d}", request_id=f"req_{index:032x}", trace_id=f"{index:032x}",
+                span_id=f"{index:016x}", input_tokens=1200 + index % 100, output_tokens=345, cache_read_tokens=1024, cache_write_tokens=0,
+                cache_write_1h_tokens=0, reasoning_tokens=0, input_audio_tokens=0, output_audio_tokens=0, input_image_tokens=0, output_image_tokens=0,
+                web_searches=0, usage_source="reported", cost_nano_usd=123_456 + index, cost_source="book", price_version="genai-prices 0.2.3",
+                first_byte_ns=200_000_000, first_token_ns=234_000_000, output_token_ns=2_900_000, added_ns=412_000, response_bytes=30_000, chunks=346,
+                output_bytes=1500, limit_requests=10_000, remaining_requests=9_999, limit_tokens=2_000_000, remaining_tokens=1_999_000,
+            )  # fmt: skip
+            lines += (b'{"opened":' + encode(event) + b"}", b'{"call":' + encode(record) + b"}")
+        lines.append(encode({"closed": {"at_ns": started_ns, "lines": len(lines) - 1}}))
+        data = b"\n".join(lines) + b"\n"
+        (folder / f"{started_ns:020d}-d{2**22}.ndjson").write_bytes(data)
+        size += len(data)
+    return size
+
+
+def main() -> None:
+    calls = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+    with tempfile.TemporaryDirectory() as name:
+        journal = Path(name) / "journal"
+        journal.mkdir()
+        size = write_journal(journal, calls)
+        store, reader, metrics = Store(Path(name) / "weighbridge.duckdb"), JournalReader(journal), Metrics({"openai"})
+        reader.restore(store)
+        wall, cpu = time.perf_counter(), time.process_time()
+        while reader.step(store, metrics.observe):
+            continue
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        _, rows = store.query("SELECT count(*), sum(cost_nano_usd) FROM calls")
+        store.close()
+        assert rows[0] == (calls, sum(123_456 + index for index in range(calls))), "the table is not the journal"
+        file_bytes = (Path(name) / "weighbridge.duckdb").stat().st_size
+    print(f"{calls} calls, {size / 1e6:.0f} MB of journal, {file_bytes / calls:.0f} bytes a row in the database")
+    print(f"{calls / wall:.0f} calls/s, {cpu / calls * 1e6:.1f} us of CPU a call (its opened line, decoding, counting, DuckDB)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""The journal's lines: what each holds, read only as far as it is needed here.
+
+A line is a JSON object with one key, the event's name. A `call` is read for what the counters need and handed on as bytes:
+the database parses the rest itself. What is no event of ours is counted and skipped.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from proxy.call import Correction, Opened
+
+CRASHED = "weighbridge_crashed"
+_CALL, _OPENED = b'{"call":', b'{"opened":'
+_OTHERS = frozenset({"segment", "closed"})
+
+
+class Weighed(msgspec.Struct):
+    """The part of a `Record` that the counters count; the same names and units."""
+
+    id: str
+    started_ns: int
+    agent: str
+    rung: str
+    upstream: str
+    dialect: str
+    operation: str
+    outcome: str
+    duration_ns: int | None = None
+    team: str | None = None
+    stream: bool = False
+    model: str | None = None
+    model_asked: str | None = None
+    usage_source: str = "none"
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cost_nano_usd: int | None = None
+    first_token_ns: int | None = None
+    output_token_ns: int | None = None
+    added_ns: int | None = None
+
+
+class Batch(msgspec.Struct):
+    """What one transaction will load, and what was met on the way."""
+
+    calls: list[bytes] = []
+    weighed: list[Weighed | None] = []  # beside `calls`; None: was observed in an earlier life
+    corrections: list[bytes] = []
+    touched: set[str] = set()  # names of the segments whose state changed
+    seen: dict[str, int] = {}
+    closed: str = ""  # the segment whose orderly end was met last
+    rows: int = 0
+    lines: int = 0
+    garbage: int = 0
+    unknown: int = 0
+    torn: int = 0
+    crashed: int = 0
+
+
+_decode_weighed = msgspec.json.Decoder(Weighed).decode
+_decode_opened = msgspec.json.Decoder(Opened).decode
+_decode_correction = msgspec.json.Decoder(Correction).decode
+_decode_any = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_encode = msgspec.json.Encoder().encode
+_NOTHING = ("", None)
+
+
+def parse(line: bytes, batch: Batch) -> tuple[str, Any]:
+    """(event name, what it holds) of a line without its end; a call's bytes and a correction go into the batch.
+
+    `call` holds a `Weighed`, `opened` an `Opened`; ("", None) for what was counted as garbage or as unknown.
+    """
+    try:
+        if line.startswith(_CALL) and line.endswith(b"}}"):
+            return _take_call(line[len(_CALL) : -1], batch)
+        if line.startswith(_OPENED) and line.endswith(b"}}"):
+            return "opened", _decode_opened(line[len(_OPENED) : -1])
+        return _parse_other(line, batch)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        batch.garbage += 1
+        return _NOTHING
+
+
+def _take_call(body: bytes, batch: Batch) -> tuple[str, Any]:
+    weighed = _decode_weighed(body)
+    batch.calls.append(_straighten(body))
+    return "call", weighed
+
+
+def _straighten(body: bytes) -> bytes:
+    """The JSON text without carriage returns: white space to JSON, the end of a line to others."""
+    return body.replace(b"\r", b" ") if b"\r" in body else body
+
+
+def _parse_other(line: bytes, batch: Batch) -> tuple[str, Any]:
+    event = _decode_any(line)
+    if len(event) != 1:
+        batch.garbage += 1
+        return _NOTHING
+    ((name, body),) = event.items()
+    if name == "call":
+        return _take_call(bytes(body), batch)
+    if name == "opened":
+        return name, _decode_opened(body)
+    if name == "correction":
+        _decode_correction(body)
+        batch.corrections.append(_straighten(bytes(body)))
+        batch.rows += 1
+        return name, None
+    if name in _OTHERS:
+        return name, None
+    batch.unknown += 1
+    return _NOTHING
+
+
+def close_crashed(event: Opened) -> tuple[bytes, Weighed]:
+    """The row of a call whose process died before it ended: nothing is known of its end, its tokens and its cost."""
+    fields = {name: value for name, value in msgspec.structs.asdict(event).items() if value is not None}
+    body = _encode({**fields, "outcome": CRASHED})
+    return body, _decode_weighed(body)

@@ -1,0 +1,98 @@
+"""The database's tables, derived from the structs of `proxy.call`, and the statements that fill them.
+
+`calls` has the fields of `Record` in their order; `calls_now` is `calls` with the corrections applied, and is what reports
+read. Times are integers (nanoseconds since the Unix epoch, as in the journal); `started` is the same instant as a naive
+UTC TIMESTAMP, computed when it is read. There are no keys and no indexes: rows are appended, and exactly once because the
+position in the journal is committed together with them.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+
+import msgspec
+
+from proxy.call import Correction, Record
+
+VERSION = 1  # of what the tables mean; a new column needs no new version, it is added to an older file
+_SQL_TYPES = {str: "VARCHAR", int: "BIGINT", float: "DOUBLE", bool: "BOOLEAN"}
+_STRUCTS: dict[str, type[msgspec.Struct]] = {"calls": Record, "corrections": Correction}
+_CORRECTED = ("input_tokens", "output_tokens", "cost_nano_usd", "price_version")
+
+
+def derive_columns(struct: type[msgspec.Struct]) -> dict[str, str]:
+    """Column name → SQL type, for each field of a flat struct."""
+    columns = {}
+    for name, hint in typing.get_type_hints(struct).items():
+        parts = [part for part in typing.get_args(hint) if part is not types.NoneType] if isinstance(hint, types.UnionType) else [hint]
+        columns[name] = _SQL_TYPES[parts[0]]
+    return columns
+
+
+CALLS = derive_columns(Record)
+TABLES: dict[str, dict[str, str]] = {
+    "calls": CALLS,
+    "corrections": derive_columns(Correction),
+    "content": {"id": "VARCHAR", "at_ns": "BIGINT", "prompt": "VARCHAR", "output": "VARCHAR", "tools": "VARCHAR"},
+    "segments": {
+        "name": "VARCHAR",
+        "position": "BIGINT",  # bytes loaded
+        "lines": "BIGINT",  # events loaded, calls and others
+        "garbage": "BIGINT",  # lines that are no event
+        "open_calls": "BIGINT",  # opened here and not known to have ended
+        "state": "VARCHAR",  # live | closed (its last line was seen) | torn | ended (its writer is gone) | deleted
+    },
+    "meta": {"name": "VARCHAR", "value": "VARCHAR"},
+}
+
+
+def _quote(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _literal(value: object) -> str:
+    return _quote(value) if isinstance(value, str) else str(value)
+
+
+def create_statements(present: set[tuple[str, str]]) -> list[str]:
+    """What makes an empty or older database ready, given the (table, column) pairs that it has."""
+    statements = []
+    for table, columns in TABLES.items():
+        if not any(name == table for name, _ in present):
+            statements.append(f"CREATE TABLE {table} (" + ", ".join(f'"{name}" {kind}' for name, kind in columns.items()) + ")")
+        else:
+            statements += [f'ALTER TABLE {table} ADD COLUMN "{name}" {kind}' for name, kind in columns.items() if (table, name) not in present]
+    return [*statements, _view()]
+
+
+def _view() -> str:
+    """`calls_now`. Of several corrections of a call the last one that names a figure gives that figure."""
+    names = [f"coalesce(k.{name}, c.{name}) AS {name}" if name in _CORRECTED else f"c.{name}" for name in CALLS]
+    last = ", ".join(f'arg_max("{name}", at_ns) AS "{name}"' for name in (*_CORRECTED, "by"))
+    return (
+        "CREATE OR REPLACE VIEW calls_now AS SELECT "
+        + ", ".join(names)
+        + ', make_timestamp(c.started_ns // 1000) AS started, k."by" AS corrected_by'
+        + f" FROM calls c LEFT JOIN (SELECT id, {last} FROM corrections GROUP BY id) k ON c.id = k.id"
+    )
+
+
+def _select(table: str, path: str) -> str:
+    """Rows from a file of JSON lines; fields left out have the struct's default."""
+    columns = TABLES[table]
+    defaults = {field.name: field.default for field in msgspec.structs.fields(_STRUCTS[table])}
+    names = [f'coalesce("{name}", {_literal(defaults[name])})' if isinstance(defaults[name], (str, int, float)) else f'"{name}"' for name in columns]
+    kinds = "{" + ", ".join(f"{_quote(name)}: {_quote(kind)}" for name, kind in columns.items()) + "}"
+    return "SELECT " + ", ".join(names) + f" FROM read_ndjson({_quote(path)}, columns={kinds})"
+
+
+def load_statement(table: str, path: str) -> str:
+    """Append a file of JSON lines to `calls` or `corrections`."""
+    names = ", ".join(f'"{name}"' for name in TABLES[table])
+    return f"INSERT INTO {table} ({names}) " + _select(table, path)
+
+
+def probe_statement(table: str, path: str) -> str:
+    """Read the same file to the same types and keep nothing; fails where `load_statement` would."""
+    return "CREATE OR REPLACE TEMP TABLE probe AS " + _select(table, path)
