@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
+import random
 import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 SERVE = [sys.executable, "-m", "proxy.cli", "serve"]
@@ -70,15 +73,29 @@ class Bridge:
             time.sleep(0.05)
         raise AssertionError(f"{module} does not run")
 
+    def journal(self, kind: str) -> list[dict]:
+        """All events of one kind in the journal."""
+        lines = [line for path in sorted((self.folder / "state" / "journal").iterdir()) for line in path.read_bytes().split(b"\n")[:-1]]
+        return [event[kind] for event in map(json.loads, lines) if kind in event]
+
     def journal_calls(self) -> list[str]:
         """The ids of all calls in the journal."""
-        found = []
-        for path in sorted((self.folder / "state" / "journal").iterdir()):
-            for line in path.read_bytes().split(b"\n")[:-1]:
-                event = json.loads(line)
-                if "call" in event:
-                    found.append(event["call"]["id"])
-        return found
+        return [call["id"] for call in self.journal("call")]
+
+    def journal_tokens(self) -> int:
+        return sum(call.get("input_tokens") or 0 for call in self.journal("call"))
+
+    def unsettled(self) -> set[str]:
+        """Calls that the journal saw opened and that neither it nor the store has an end of."""
+        known = {call["id"] for call in self.look("/api/calls?last=100000")["rows"]}
+        return {call["id"] for call in self.journal("opened")} - known
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to pass in time"
+        time.sleep(0.01)
 
 
 @contextlib.contextmanager
@@ -149,27 +166,65 @@ def test_a_state_folder_that_cannot_be_made_is_named(tmp_path):
     assert done.returncode == 1 and "state_dir" in done.stderr and "Traceback" not in done.stderr
 
 
+class Load:
+    """Callers in threads, each on a new connection per call; `finished` holds the ids of calls whose answers came whole."""
+
+    def __init__(self, bridge: Bridge, callers: int) -> None:
+        self.finished: list[str] = []
+        self.failed = 0
+        self._bridge = bridge
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._call, args=(number,)) for number in range(callers)]
+
+    def __enter__(self) -> Load:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _call(self, number: int) -> None:
+        path = f"{self._bridge.base}/a/caller-{number}/demo/v1/chat/completions"
+        while not self._stop.is_set():
+            body = json.dumps({**ASK, "stream": bool(len(self.finished) % 2)}).encode()
+            request = urllib.request.Request(path, body, {"Content-Type": "application/json", "x-demo-chunk-delay-ms": "0"})
+            try:
+                with urllib.request.urlopen(request, timeout=20) as response:
+                    response.read()
+                self.finished.append(response.headers["x-weighbridge-call"])
+            except (OSError, http.client.HTTPException):
+                self.failed += 1
+
+
 def test_killing_the_control_plane_under_load_fails_no_call_and_loses_no_record(tmp_path):
     with serve(tmp_path) as bridge:
-        for number in range(60):
-            if number in (10, 25, 40):
+        with Load(bridge, 3) as load:
+            for kill in range(1, 6):
+                wait_until(lambda kill=kill: len(load.finished) >= kill * 40)
                 os.kill(bridge.child("proxy.controlplane.plane"), signal.SIGKILL)
-            bridge.post("/a/steady/demo/v1/chat/completions", ASK)
-        calls = bridge.wait_for_calls(60)
-        assert sorted(call["id"] for call in calls) == sorted(bridge.journal_calls()) and len(calls) == 60
-
-
-def test_killing_the_data_plane_loses_no_finished_call_and_doubles_none(tmp_path):
-    finished = 0
-    with serve(tmp_path) as bridge:
-        for number in range(40):
-            if number % 8 == 4:
-                os.kill(bridge.child("proxy.dataplane.plane"), signal.SIGKILL)
-            with contextlib.suppress(OSError):
-                bridge.post("/a/steady/demo/v1/chat/completions", ASK)
-                finished += 1
         journal = bridge.journal_calls()
         calls = bridge.wait_for_calls(len(journal))
-    assert finished >= 35 and len(journal) == len(set(journal)) and len(journal) >= finished
+    assert load.failed == 0 and sorted(load.finished) == sorted(journal)
+    assert sorted(call["id"] for call in calls) == sorted(journal)
+
+
+def test_killing_the_data_plane_fifty_times_loses_no_finished_call_and_doubles_none(tmp_path):
+    chance = random.Random(7)
+    with serve(tmp_path) as bridge:
+        with Load(bridge, 3) as load:
+            for _ in range(50):
+                goal = len(load.finished) + chance.randint(1, 12)
+                wait_until(lambda goal=goal: len(load.finished) >= goal)
+                os.kill(bridge.child("proxy.dataplane.plane"), signal.SIGKILL)
+        journal = bridge.journal_calls()
+        calls = bridge.wait_for_calls(len(journal))
+        wait_until(lambda: not bridge.unsettled())
+        calls = bridge.look("/api/calls?last=100000")["rows"]
+    assert len(journal) == len(set(journal)) and set(load.finished) <= set(journal)
+    recorded = [call["id"] for call in calls]
+    assert len(recorded) == len(set(recorded))
     assert {call["id"] for call in calls if call["outcome"] != "weighbridge_crashed"} == set(journal)
-    assert len({call["id"] for call in calls}) == len(calls)
+    assert sum(call["input_tokens"] or 0 for call in calls) == bridge.journal_tokens()

@@ -38,7 +38,8 @@ def call(status: int | None = 200, sent: bool = True, **parts) -> Call:
 
 
 def figures(record: dict) -> tuple:
-    return record.get("input_tokens"), record.get("output_tokens"), record.get("usage_source", "none"), record.get("cost_nano_usd"), record.get("cost_source")
+    tokens = record.get("input_tokens"), record.get("output_tokens")
+    return (*tokens, record.get("usage_source", "none"), record.get("cost_nano_usd"), record.get("cost_source"))
 
 
 def test_reported_usage_is_priced(desk):
