@@ -50,7 +50,7 @@ _ERRORS = {
 def write_error(wrong: Wrong, exchange: Exchange) -> tuple[Any, dict[str, str]]:
     kind, message = _ERRORS.get(wrong.status) or _ERRORS[500 if wrong.status > 499 else 400]
     model = exchange.document.get("model")
-    message = wrong.message or message.format(model=model if isinstance(model, str) else "")
+    message = wrong.message or message.format(model=split_model(model)[0] if isinstance(model, str) else "")
     headers = {"x-should-retry": "true" if wrong.status in (408, 409, 429) or wrong.status >= 500 else "false"}
     if wrong.status == 429:
         headers |= {"retry-after": "1", "anthropic-ratelimit-requests-remaining": "0"}

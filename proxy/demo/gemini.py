@@ -7,6 +7,7 @@ blanks after colons and the CRLF of its event streams.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -42,7 +43,7 @@ def model_of(request: web.Request, document: dict[str, Any]) -> Any:
 def write_error(wrong: Wrong, exchange: Exchange) -> tuple[Any, dict[str, str]]:
     name, message = _ERRORS.get(wrong.status) or _ERRORS[503 if wrong.status > 500 else 400]
     path = exchange.request.match_info
-    known = {"model": f"models/{path.get('model')}", "version": path.get("version", "v1beta"), "method": path.get("method", "")}
+    known = {"model": f"models/{split_model(path.get('model', ''))[0]}", "version": path.get("version", "v1beta"), "method": path.get("method", "")}
     error: dict[str, Any] = {"code": wrong.status, "message": wrong.message or message.format(**known), "status": name}
     if wrong.status == 429:
         error["details"] = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "1s"}]
@@ -60,36 +61,43 @@ def _dump(document: Any) -> bytes:
 GEMINI = Dialect("gemini", write_error, write_headers, model_of, _dump, "application/json; charset=UTF-8")
 
 
+def pick(document: Any, name: str, default: Any = None) -> Any:
+    """A field by its lowerCamelCase name; Google takes its snake_case name as well."""
+    if not isinstance(document, dict):
+        return default
+    found = document.get(name)
+    return found if found is not None else document.get(re.sub(r"[A-Z]", lambda letter: "_" + letter[0].lower(), name), default)
+
+
 def read_turn(exchange: Exchange) -> Turn:
     """The turn in a generateContent request. Raises `Wrong`."""
     document = exchange.document
     contents = _read_contents(document)
-    config = document.get("generationConfig") or document.get("generation_config") or {}
+    config = pick(document, "generationConfig", {})
     model = split_model(exchange.request.match_info["model"])[0]
-    thinking = config.get("thinkingConfig") or {}
-    budget = thinking.get("thinkingBudget", thinking.get("thinking_budget"))
+    budget = pick(pick(config, "thinkingConfig"), "thinkingBudget")
     turn = Turn(
         model=model,
-        prompt=join_text([_parts_text(document.get("systemInstruction")), [content.get("parts") for content in contents], document.get("tools")]),
+        prompt=join_text([_parts_text(pick(document, "systemInstruction")), [content.get("parts") for content in contents], document.get("tools")]),
         last="",
         messages=len(contents),
-        most_tokens=config.get("maxOutputTokens") or None,
-        reasons=model.startswith(("gemini-2.5-pro", "gemini-2.5-flash-preview", "gemini-3")) and budget != 0 or bool(budget),
+        most_tokens=pick(config, "maxOutputTokens"),
+        reasons=bool(budget) or (budget is None and model.startswith(("gemini-2.5-pro", "gemini-3"))),
         fault=exchange.fault,
-        json_asked=config.get("responseMimeType") == "application/json",
-        schema=config.get("responseSchema") or config.get("responseJsonSchema") or config.get("_responseJsonSchema"),
+        json_asked=pick(config, "responseMimeType") == "application/json",
+        schema=pick(config, "responseSchema") or pick(config, "responseJsonSchema"),
     )
     for group in document.get("tools") or []:
-        for declared in group.get("functionDeclarations") or group.get("function_declarations") or []:
-            turn.tools.append(Tool(declared["name"], declared.get("parameters") or declared.get("parametersJsonSchema") or {}))
+        for declared in pick(group, "functionDeclarations", []):
+            turn.tools.append(Tool(declared["name"], pick(declared, "parameters") or pick(declared, "parametersJsonSchema") or {}))
     for content in contents:
         parts = content.get("parts") or []
-        if content.get("role", "user") == "user" and not any("functionResponse" in part or "function_response" in part for part in parts):
+        if content.get("role", "user") == "user" and not any(pick(part, "functionResponse") for part in parts):
             turn.last, turn.called = last_text(parts), []
-        turn.called = turn.called + [str(part["functionCall"].get("name")) for part in parts if "functionCall" in part]
-    calling = (document.get("toolConfig") or {}).get("functionCallingConfig") or {}
+        turn.called = turn.called + [str(call.get("name")) for part in parts if (call := pick(part, "functionCall"))]
+    calling = pick(pick(document, "toolConfig"), "functionCallingConfig", {})
     turn.may_call, turn.must_call = calling.get("mode") != "NONE", calling.get("mode") == "ANY"
-    allowed = calling.get("allowedFunctionNames") or []
+    allowed = pick(calling, "allowedFunctionNames", [])
     if turn.must_call and len(allowed) == 1:
         turn.forced = allowed[0]
     return turn
@@ -121,9 +129,9 @@ def write_usage(reply: Reply) -> dict[str, Any]:
 
 
 def _write_parts(exchange: Exchange, turn: Turn, reply: Reply) -> list[dict[str, Any]]:
-    config = (exchange.document.get("generationConfig") or {}).get("thinkingConfig") or {}
+    thinking = pick(pick(exchange.document, "generationConfig"), "thinkingConfig")
     parts: list[dict[str, Any]] = []
-    if reply.thought and config.get("includeThoughts"):
+    if reply.thought and pick(thinking, "includeThoughts"):
         parts.append({"text": reply.thought, "thought": True})
     if reply.text:
         parts.append({"text": reply.text})
@@ -205,12 +213,12 @@ def _require(document: dict[str, Any], name: str) -> Any:
 
 
 def _embed(document: dict[str, Any], text: str) -> list[float]:
-    return make_vector(text, document.get("outputDimensionality") or document.get("output_dimensionality") or 768)
+    return make_vector(text, pick(document, "outputDimensionality") or 768)
 
 
 async def count(exchange: Exchange) -> web.StreamResponse:
     """`:countTokens`."""
-    inner = exchange.document.get("generateContentRequest") or exchange.document
+    inner = pick(exchange.document, "generateContentRequest") or exchange.document
     tokens = count_tokens(join_text([content.get("parts") for content in _read_contents(inner)]))
     return await exchange.send({"totalTokens": tokens, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": tokens}]})
 

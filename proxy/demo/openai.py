@@ -80,7 +80,7 @@ def write_error(wrong: Wrong, exchange: Exchange) -> tuple[Any, dict[str, str]]:
     if wrong.status == 429:
         headers = {"retry-after": "1", "retry-after-ms": "1000", "x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1s"}
     model = exchange.document.get("model")
-    message = wrong.message or message.format(model=model if isinstance(model, str) else "")
+    message = wrong.message or message.format(model=split_model(model)[0] if isinstance(model, str) else "")
     return {"error": {"message": message, "type": wrong.kind or kind, "param": wrong.param, "code": code}}, headers
 
 

@@ -97,7 +97,11 @@ def _choose_calls(turn: Turn, dice: Any) -> list[Called]:
         chosen = [tool for tool in fresh if _names(turn.last, tool.name)]
         if not chosen and turn.must_call:
             chosen = (fresh or turn.tools)[-1:]
-    return [Called(tool.name, write_text(turn.last) if tool.free_text else make_instance(tool.schema, dice), tool.free_text) for tool in chosen]
+    return [Called(tool.name, _write_arguments(tool, turn, dice), tool.free_text) for tool in chosen]
+
+
+def _write_arguments(tool: Tool, turn: Turn, dice: Any) -> Any:
+    return write_text(turn.last) if tool.free_text else make_instance({"type": "object", **tool.schema}, dice)
 
 
 def _names(text: str, tool: str) -> bool:
