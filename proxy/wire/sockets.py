@@ -66,14 +66,14 @@ class SocketReader:
     """`client` takes each text message that goes up, `server` each that comes down; both never raise.
 
     `first_token` tells of the open call; `end` closes it when the socket closes, None if no call is open.
-    A call that begins while another is open replaces it: give the old one its `end` first (`is_open`).
+    On Realtime an error leaves a response that has begun open: most are about something else.
     """
 
     __slots__ = ("unread", "_kind", "_text_limit", "_is_realtime", "_model", "_tally", "_form")
 
     def __init__(self, kind: Kind, text_limit: int) -> None:
         self.unread = 0
-        self._kind = kind
+        self._kind = msgspec.structs.replace(kind, model=None)
         self._text_limit = text_limit
         self._is_realtime = kind.format == "openai.realtime"
         self._model = kind.model
@@ -88,8 +88,8 @@ class SocketReader:
     def first_token(self) -> bool:
         return self._tally is not None and self._tally.first_token
 
-    def client(self, message: str | bytes) -> list[Began]:
-        """The calls that a message begins: none or one."""
+    def client(self, message: str | bytes) -> list[Began | Ended]:
+        """What a message begins; before it, the end of a call that is still open."""
         data = message.encode("utf-8", "replace") if isinstance(message, str) else message
         if b'"response.create"' not in data and b'"session.update"' not in data:
             return []
@@ -103,7 +103,9 @@ class SocketReader:
         except FAULTS:
             self.unread += 1
             return []
-        return [self._begin(make_ask(self._kind, fields, len(data)))]
+        left = self.end()
+        began = self._begin(make_ask(self._kind, fields, len(data)))
+        return [began] if left is None else [Ended(left), began]
 
     def server(self, message: str | bytes) -> list[Began | Ended]:
         """What a message begins or ends, in order."""
@@ -121,7 +123,8 @@ class SocketReader:
         if self._form is None or self._tally is None:
             return steps
         self._form.take_event(event, data)
-        if event.type in TERMINAL or event.type == "error":
+        refused = event.type == "error" and not (self._is_realtime and self._tally.reading.response_id)
+        if event.type in TERMINAL or refused:
             reading = self.end()
             if reading is not None:
                 steps.append(Ended(reading))

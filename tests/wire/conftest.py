@@ -42,7 +42,7 @@ def read() -> Read:
         assert feed([b"", body[:1], b"", body[1:], b""], *rest) == whole
         for at in range(0, len(body), max(len(body) // 200, 1)):
             feed([body[:at]], *rest)
-        feed([body, b"\x00\xff{[\"\r\n\r\ndata: 7\n\n"], *rest)
+        feed([body, b'\x00\xff{["\r\n\r\ndata: 7\n\n'], *rest)
         return whole
 
     return read_all_ways

@@ -1,0 +1,54 @@
+"""Typed decoding that survives wrong types."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from proxy.wire.loose import Loose, count, is_set
+
+
+class Inner(msgspec.Struct):
+    size: int | None = None
+
+
+class Outer(msgspec.Struct, rename="camel"):
+    first_name: str | None = None
+    inner: Inner | None = None
+    items: list[Inner] | str | None = None
+    raw: msgspec.Raw = msgspec.Raw()
+
+
+OUTER = Loose(Outer)
+
+
+def test_right_types_are_read() -> None:
+    outer = OUTER.decode(b'{"firstName":"a","inner":{"size":1},"items":[{"size":2}],"raw":[1, 2]}')
+    assert (outer.first_name, outer.inner, outer.items, bytes(outer.raw)) == ("a", Inner(1), [Inner(2)], b"[1, 2]")
+
+
+def test_wrong_types_are_absent_and_the_rest_is_read() -> None:
+    outer = OUTER.decode(b'{"firstName":7,"inner":{"size":"x"},"items":[{"size":2.0},5,{"size":true}],"raw":[1, 2]}')
+    assert (outer.first_name, outer.inner, outer.items, bytes(outer.raw)) == (None, Inner(), [Inner(2), Inner()], b"[1,2]")
+
+
+def test_text_that_is_not_unicode_is_replaced() -> None:
+    assert OUTER.decode(b'{"firstName":"a\xff"}').first_name == "a\ufffd"
+
+
+@pytest.mark.parametrize("data", [b"5", b"[]", b"null", b'"x"'])
+def test_what_is_no_object_is_empty(data: bytes) -> None:
+    assert OUTER.decode(data).first_name is None
+
+
+def test_what_is_no_json_raises() -> None:
+    with pytest.raises(msgspec.DecodeError):
+        OUTER.decode(b'{"firstName":7,')
+
+
+def test_counts() -> None:
+    assert [count(None), count(None, 3), count(-1), count(10**30), count(2.9), count(0, 5)] == [0, 3, 0, 2**53, 2, 0]
+
+
+def test_is_set() -> None:
+    assert [is_set(msgspec.Raw(raw)) for raw in (b"", b"null", b"0", b"{}")] == [False, False, True, True]
