@@ -101,7 +101,7 @@ class Exchange:
         await response.prepare(self.request)
         half = max(1, len(body) // 2)
         await response.write(body[:half])
-        if await self._go_wrong():
+        if await self.go_wrong():
             return response
         for start in range(half, len(body), _BLOCK_BYTES):
             await response.write(body[start : start + _BLOCK_BYTES])
@@ -126,7 +126,7 @@ class Exchange:
                     break
                 if self.fault.name == "garbage":
                     chunk = chunk[: len(chunk) // 2].rstrip(b"\r\n}") + chunk[-2:]
-                if await self._go_wrong():
+                if await self.go_wrong():
                     return response
             await response.write(chunk)
         else:
@@ -144,7 +144,7 @@ class Exchange:
         whole = self.desk.encoders[encoding](b"".join(chunks))
         return [whole[start : start + 64] for start in range(0, len(whole), 64)]
 
-    async def _go_wrong(self) -> bool:
+    async def go_wrong(self) -> bool:
         """Cut the connection (True), or fall silent for as long as the fault says."""
         if self.fault.name == "cut":
             if self.request.transport is not None:

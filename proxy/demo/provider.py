@@ -20,7 +20,7 @@ from aiohttp import web
 from aiohttp.http_parser import HeadersParser, HttpRequestParserPy
 from aiohttp.web_protocol import RequestHandler
 
-from proxy.demo import anthropic, chat, embeddings, gemini, openai
+from proxy.demo import anthropic, chat, embeddings, gemini, message_batches, openai, responses, responses_socket
 from proxy.demo.desk import DESK, Desk, add_control
 from proxy.demo.exchange import Dialect, Exchange, Wrong, inflate, serve
 
@@ -52,11 +52,24 @@ def _add_openai(app: web.Application) -> None:
         app.router.add_post(f"{version}/chat/completions", serve(openai.OPENAI, chat.answer_chat))
         app.router.add_post(f"{version}/completions", serve(openai.OPENAI, chat.answer_completion))
         app.router.add_post(f"{version}/embeddings", serve(openai.OPENAI, embeddings.answer_embeddings))
+        app.router.add_post(f"{version}/responses", serve(openai.OPENAI, responses.answer_responses))
+        app.router.add_get(f"{version}/responses", serve(openai.OPENAI, responses_socket.answer_socket))
+        app.router.add_post(f"{version}/responses/input_tokens", serve(openai.OPENAI, responses.count_input))
+        app.router.add_get(f"{version}/responses/{{id}}", serve(openai.OPENAI, responses.show_response))
+        app.router.add_delete(f"{version}/responses/{{id}}", serve(openai.OPENAI, responses.delete_response))
+        app.router.add_post(f"{version}/responses/{{id}}/cancel", serve(openai.OPENAI, responses.cancel_response, json_body=False))
+        app.router.add_get(f"{version}/responses/{{id}}/input_items", serve(openai.OPENAI, responses.list_input))
 
 
 def _add_anthropic(app: web.Application) -> None:
     app.router.add_post("/v1/messages", serve(anthropic.ANTHROPIC, anthropic.answer_messages))
     app.router.add_post("/v1/messages/count_tokens", serve(anthropic.ANTHROPIC, anthropic.answer_count))
+    batches = "/v1/messages/batches"
+    app.router.add_post(batches, serve(anthropic.ANTHROPIC, message_batches.make_batch))
+    app.router.add_get(batches, serve(anthropic.ANTHROPIC, message_batches.list_batches))
+    app.router.add_get(batches + "/{id}", serve(anthropic.ANTHROPIC, message_batches.show_batch))
+    app.router.add_post(batches + "/{id}/cancel", serve(anthropic.ANTHROPIC, message_batches.cancel_batch, json_body=False))
+    app.router.add_get(batches + "/{id}/results", serve(anthropic.ANTHROPIC, message_batches.show_results))
 
 
 def _add_gemini(app: web.Application) -> None:
