@@ -118,3 +118,10 @@ def test_opaque_answers_are_only_noted() -> None:
     reader = open_reader(recognise("POST", "/v1/audio/speech", "", "openai"), Ask(), 200, "audio/mpeg", {})
     reader.feed(b"\xff")
     assert reader.first_token
+
+
+def test_an_event_that_the_stream_broke_off_in_is_no_fault() -> None:
+    reader = open_reader(CHAT, Ask(), 200, "text/event-stream", {})
+    reader.feed(b'data: {"choices":[{"delta":{"content":"ab"}}]}\n\ndata: {"choices":[{"del')
+    reading = reader.end()
+    assert (reading.text, reading.unread) == ("ab", 0)
