@@ -39,9 +39,10 @@ class _Transcribed(msgspec.Struct):
 
 
 class Began(msgspec.Struct, frozen=True):
-    """A call has begun on the socket."""
+    """A call has begun on the socket; `left` is what is known of the one that was still open, which it replaces."""
 
     ask: Ask
+    left: Reading | None = None
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -88,8 +89,8 @@ class SocketReader:
     def first_token(self) -> bool:
         return self._tally is not None and self._tally.first_token
 
-    def client(self, message: str | bytes) -> list[Began | Ended]:
-        """What a message begins; before it, the end of a call that is still open."""
+    def client(self, message: str | bytes) -> list[Began]:
+        """The calls that a message begins: none or one."""
         data = message.encode("utf-8", "replace") if isinstance(message, str) else message
         if b'"response.create"' not in data and b'"session.update"' not in data:
             return []
@@ -103,9 +104,7 @@ class SocketReader:
         except FAULTS:
             self.unread += 1
             return []
-        left = self.end()
-        began = self._begin(make_ask(self._kind, fields, len(data)))
-        return [began] if left is None else [Ended(left), began]
+        return [self._begin(make_ask(self._kind, fields, len(data)))]
 
     def server(self, message: str | bytes) -> list[Began | Ended]:
         """What a message begins or ends, in order."""
@@ -140,12 +139,13 @@ class SocketReader:
         return reading
 
     def _begin(self, ask: Ask) -> Began:
+        left = self.end()
         ask = msgspec.structs.replace(ask, model=ask.model or self._model, stream=True)
         self._tally = Tally(self._text_limit, ask.model, {})
         self._form = ResponsesForm(self._tally)
         if self._is_realtime:
             self._tally.reading.model = ask.model  # a Realtime response does not name it
-        return Began(ask)
+        return Began(ask, left)
 
     def _take_aside(self, kind: str, message: _Transcribed) -> list[Began | Ended]:
         if message.session is not None:
