@@ -16,7 +16,7 @@ from proxy.wire.loose import FAULTS, Loose, is_set
 
 _MOST_WORD = 300
 _MOST_TOKENS = 2**40
-_FORM_FIELD = re.compile(rb'name="?(model|stream|n|response_format|user)"?[^\r\n]*\r?\n(?:[^\r\n]+\r?\n)*\r?\n([^\r\n]{1,300})\r?\n')
+_FORM_FIELD = re.compile(rb'name="?(model|stream|n|response_format|user)"?[^\r\n]{0,300}\r?\n(?:[^\r\n]{1,300}\r?\n){0,8}\r?\n([^\r\n]{1,300})\r?\n')
 _CLAUDE_SESSION = re.compile(r"_session_([0-9a-fA-F-]{8,64})\Z")
 
 
@@ -102,9 +102,9 @@ _CLAUDE_USER = Loose(_ClaudeUser)
 
 
 def read_ask(kind: Kind, body: bytes, content_type: str = "") -> Ask:
-    """What `body` asks for. Raises `msgspec.DecodeError` if a JSON body is no JSON.
+    """What `body` asks for. Raises `msgspec.DecodeError` if the body of a JSON endpoint is no JSON.
 
-    JSON nested too deeply to be read is passed on unread. Forms may be given in part.
+    JSON nested too deeply to be read is passed on unread. Forms, and bodies of other endpoints, may be given in part.
     """
     if content_type.lower().startswith("multipart/"):
         return _read_form(kind, body)
@@ -114,7 +114,9 @@ def read_ask(kind: Kind, body: bytes, content_type: str = "") -> Ask:
         return Ask(model=kind.model, stream=bool(kind.stream))
     try:
         fields = _BODY.decode(body)
-    except RecursionError:
+    except FAULTS as fault:
+        if kind.json_body and isinstance(fault, msgspec.DecodeError):
+            raise
         return Ask(model=kind.model, stream=bool(kind.stream), prompt_bytes=len(body))
     return make_ask(kind, fields, len(body))
 

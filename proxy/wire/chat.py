@@ -28,9 +28,14 @@ class _Call(msgspec.Struct, gc=False):
     custom: _Function | None = None
 
 
+class _Thought(msgspec.Struct, gc=False):
+    text: str | None = None
+
+
 class _Part(msgspec.Struct, gc=False):
     text: str | None = None
     type: str | None = None
+    thinking: list[_Thought] | None = None  # Mistral's
 
 
 class _Audio(msgspec.Struct, gc=False):
@@ -139,7 +144,7 @@ class ChatForm:
                     self._tally.add_text(choice.text)
         if chunk.usage is not None:
             self._counts = chunk.usage
-        if chunk.service_tier is not None:
+        if chunk.service_tier:
             reading.service_tier = chunk.service_tier
         if chunk.x_groq is not None:
             if chunk.x_groq.usage is not None and self._counts is None:
@@ -155,6 +160,8 @@ class ChatForm:
         elif content is not None:
             for part in content:
                 (tally.add_text if part.type in ("text", None) else tally.add_hidden)(part.text)
+                for thought in part.thinking or ():
+                    tally.add_hidden(thought.text)
         if message.reasoning is not None or message.reasoning_content is not None:
             tally.add_hidden(message.reasoning or message.reasoning_content)
         if message.refusal is not None:

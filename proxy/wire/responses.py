@@ -2,7 +2,7 @@
 
 Text and tool calls are gathered from the deltas, so that a cut stream still gives what came; the terminal event only fills
 in what no delta showed. There is no `[DONE]`, but some gateways send one. A background response answers `queued`
-without usage.
+without usage. The finish word is the `status`, or why the response is `incomplete`.
 Format: https://platform.openai.com/docs/api-reference/responses-streaming
 """
 
@@ -43,23 +43,15 @@ class _Incomplete(msgspec.Struct, gc=False):
     reason: str | None = None
 
 
-class _ToolUsage(msgspec.Struct, gc=False):
-    num_requests: int | None = None
-
-
-class _ToolUsages(msgspec.Struct, gc=False):
-    web_search: _ToolUsage | None = None
-
-
 class Response(msgspec.Struct, gc=False):
     """A response object, whole or as a terminal event holds it."""
 
     id: str | None = None
     model: str | None = None
     status: str | None = None
+    incomplete_details: _Incomplete | None = None
     output: list[_Item] | None = None
     usage: Counts | None = None
-    tool_usage: _ToolUsages | None = None
     error: msgspec.Raw | None = None
     status_details: msgspec.Raw | None = None
     service_tier: str | None = None
@@ -87,12 +79,11 @@ class ResponsesForm:
     """Reads `openai.responses`, also the events of its WebSocket and of Realtime, which name a response's parts alike."""
 
     formats = ("openai.responses",)
-    __slots__ = ("_tally", "_counts", "_tool_usage", "_searches")
+    __slots__ = ("_tally", "_counts", "_searches")
 
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
         self._counts: Counts | None = None
-        self._tool_usage: _ToolUsages | None = None
         self._searches = 0
 
     def read_whole(self, body: bytes) -> None:
@@ -148,7 +139,8 @@ class ResponsesForm:
         reading = self._tally.reading
         reading.model = response.model or reading.model
         reading.response_id = response.id or reading.response_id
-        reading.finish = response.status or reading.finish
+        why = response.incomplete_details.reason if response.status == "incomplete" and response.incomplete_details else None
+        reading.finish = why or response.status or reading.finish
         reading.service_tier = response.service_tier or reading.service_tier
         if response.usage is not None:
             self._counts = response.usage

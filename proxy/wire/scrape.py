@@ -19,6 +19,7 @@ _USAGE = re.compile(rb'"(?:usage|usageMetadata|meta)"\s*:\s*\{')
 _WORD = re.compile(rb'"(model|modelVersion|id|responseId|status)"\s*:\s*"([^"\\]{1,300})"')
 _PROMPT_COUNT = re.compile(rb'"(?:prompt_eval_count|inputTextTokenCount)"\s*:\s*([0-9]{1,15})')
 _MOST_OBJECT = 16 * 1024
+_MOST_TRIES = 20
 _COUNTS = Loose(Counts)
 _DECODER = json.JSONDecoder()
 
@@ -33,7 +34,7 @@ def scrape(kept: bytes, tally: Tally) -> None:
             reading.model = reading.model or word
         elif name in (b"id", b"responseId"):
             reading.response_id = reading.response_id or word
-    for found in reversed(list(_USAGE.finditer(kept))):
+    for found in list(_USAGE.finditer(kept))[: -_MOST_TRIES - 1 : -1]:
         counts = _read_object(kept[found.end() - 1 : found.end() - 1 + _MOST_OBJECT])
         if counts is not None and (usage := read_counts(counts)) is not None:
             reading.usage = usage

@@ -114,6 +114,19 @@ def test_json_nested_too_deeply_is_left_unread() -> None:
     assert read_ask(CHAT, body) == Ask(prompt_bytes=len(body))
 
 
+def test_bodies_of_other_endpoints_ask_what_can_be_read_of_them() -> None:
+    files = recognise("PUT", "/v1/any", "", "openai")
+    assert read_ask(files, b"\x00\xff") == Ask(prompt_bytes=2)
+    assert read_ask(files, b"") == Ask()
+    assert read_ask(recognise("POST", "/v1/images/edits", "", "openai"), b'{"model":"m","prompt"').model is None
+    assert read_ask(recognise("POST", "/v1/images/edits", "", "openai"), b'{"model":"m"}', "application/json").model == "m"
+
+
+def test_a_hostile_form_takes_no_time() -> None:
+    body = b'name="model"\r\n' * 20_000
+    assert read_ask(recognise("POST", "/v1/files", "", "openai"), body, "multipart/form-data").model is None
+
+
 FORM = (
     b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\nContent-Type: audio/wav\r\n\r\n\x00\xff\r\n\r\n\x01\r\n'
     b'--b\r\nContent-Disposition: form-data; name="model"\r\n\r\nwhisper-1\r\n'

@@ -79,12 +79,13 @@ def test_comments_and_events_that_are_no_json_do_no_harm(read: Read, sse: Make) 
 
 def test_content_parts_refusals_and_audio(read: Read) -> None:
     message = {
-        "content": [{"type": "thinking", "thinking": []}, {"type": "text", "text": "a"}],
+        "content": [{"type": "thinking", "thinking": [{"text": "hm"}]}, {"type": "text", "text": "a"}],
         "refusal": "no",
         "audio": {"transcript": "c", "data": "AA"},
     }
     body = b'{"id":"1","model":"m","choices":[{"message":%s,"finish_reason":"stop"}]}' % str(message).replace("'", '"').encode()
-    assert read(PATH, body).text == "anoc"
+    reading = read(PATH, body)
+    assert (reading.text, reading.output_bytes) == ("anoc", 6)
 
 
 def test_two_choices(read: Read) -> None:

@@ -58,6 +58,17 @@ def test_failures(read: Read, sse: Make) -> None:
     assert (reading.error, reading.error_type) == ("slow", "x")
 
 
+def test_an_incomplete_response_says_why(read: Read, sse: Make) -> None:
+    response = {
+        "id": "r",
+        "status": "incomplete",
+        "incomplete_details": {"reason": "max_output_tokens"},
+        "usage": {"input_tokens": 1, "output_tokens": 2},
+    }
+    reading = read(PATH, sse(named("response.incomplete", response=response)), content_type=SSE)
+    assert (reading.finish, reading.usage, reading.complete) == ("max_output_tokens", Usage(1, 2), True)
+
+
 def test_background(read: Read) -> None:
     reading = read(PATH, b'{"id":"r","model":"m","status":"queued","usage":null,"error":null,"output":[]}')
     assert (reading.usage, reading.finish, reading.error, reading.response_id) == (None, "queued", None, "r")
