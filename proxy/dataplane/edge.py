@@ -72,17 +72,9 @@ class Edge(RequestHandler):
             tail, self._message_tail = self._message_tail, b""
             take(tail)
 
-    def break_off(self, *, framed: bool) -> None:
-        """End the connection in the middle of an answer, so that no client can take it for whole.
-
-        Behind a length or chunks, the missing rest shows the cut, and all that has come is delivered first.
-        An answer that only the end of the connection delimits is cut with a reset.
-        """
-        if self.transport is None:
-            return
-        if framed:
-            self.transport.close()
-        else:
+    def reset(self) -> None:
+        """Cut the connection with a reset, so that no client can take an answer without framing for whole."""
+        if self.transport is not None:
             self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.transport.abort()
 
@@ -102,7 +94,8 @@ class Edge(RequestHandler):
         text = "The request is not well-formed HTTP." if status < 500 else "Weighbridge failed to handle this call; its log has the cause."
         if status >= 500:
             self.logger.error("a call failed: %s", type(exc).__name__, exc_info=exc)
-        send_refusal(self, Refusal(name, text), "openai", "-", keep_alive=False)
+        if self.transport is not None:
+            self.transport.write(write_refusal(Refusal(name, text), "openai", "-", keep_alive=False))
         return Sent(keep_alive=False)
 
     def log_exception(self, *arguments: Any, **options: Any) -> None:
@@ -138,18 +131,15 @@ class Sent:
         """Nothing is left to write."""
 
 
-def send_refusal(edge: Edge, refusal: Refusal, dialect: str, call_id: str, *, keep_alive: bool) -> int:
-    """Write a refusal as a whole response. Returns its body's size in bytes; 0 if the client is gone."""
-    if edge.transport is None or edge.transport.is_closing():
-        return 0
+def write_refusal(refusal: Refusal, dialect: str, call_id: str, *, keep_alive: bool) -> bytes:
+    """A refusal as the bytes of a whole response."""
     content, headers = body(refusal, dialect, call_id)
     lines = [b"HTTP/1.1 %d %s" % (refusal.status, _REASONS[refusal.status])]
     lines += [f"{name}: {value}".encode("latin-1") for name, value in headers]
     lines.append(b"Content-Length: %d" % len(content))
     if not keep_alive:
         lines.append(b"Connection: close")
-    edge.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + content)
-    return len(content)
+    return b"\r\n".join(lines) + b"\r\n\r\n" + content
 
 
 class EdgeServer(web.Server):

@@ -1,6 +1,6 @@
-"""The journal's writer: one `os.write` of one line per event, into append-only segments.
+"""The journal's writer: one line per event into append-only segments, one `os.write` for all lines of a turn of the event loop.
 
-A line is on its way to the file before the caller sees the end of its answer. When the disk refuses it (full, read-only),
+The outbox flushes it before anything leaves by a socket. When the disk refuses it (full, read-only),
 lines wait in memory, in order, and are tried again each second; only past `_MAX_WAITING` are the oldest given up, and
 counted as lost. Segment names sort by their start: `<start, 20 digits>-d<pid>.ndjson`.
 """
@@ -31,7 +31,9 @@ class JournalWriter:
         self.lost = 0
         self._folder = folder
         self._segment_bytes = segment_bytes
-        self._waiting: deque[bytes] = deque()
+        self._pending: list[bytes] = []  # noted in this turn
+        self._waiting: deque[tuple[bytes, int]] = deque()  # (lines, how many they are)
+        self._waiting_lines = 0
         self._file = -1
         self._size = 0
         self._segment_lines = 0
@@ -41,55 +43,68 @@ class JournalWriter:
     @property
     def waiting(self) -> int:
         """Lines held in memory because the disk refused them."""
-        return len(self._waiting)
+        return self._waiting_lines
 
     def opened(self, event: Opened) -> None:
         """Note that a call goes upstream now."""
-        self._append(b'{"opened":' + _encode(event) + b"}\n")
+        self._pending.append(b'{"opened":' + _encode(event) + b"}\n")
 
     def settled(self, record: Record) -> None:
         """Note how a call ended."""
-        self._append(b'{"call":' + _encode(record) + b"}\n")
+        self._pending.append(b'{"call":' + _encode(record) + b"}\n")
+
+    def flush(self) -> None:
+        """Write the lines noted since the last time, in one go."""
+        if self._pending:
+            count = len(self._pending)
+            lines = self._pending[0] if count == 1 else b"".join(self._pending)
+            self._pending.clear()
+            self._append(lines, count)
 
     def retry(self) -> None:
         """Try to write what waits. Called once a second."""
         while self._waiting:
-            if not self._write(self._waiting[0]):
+            lines, count = self._waiting[0]
+            if not self._write(lines, count):
                 return
             self._waiting.popleft()
+            self._waiting_lines -= count
             if not self._waiting:
                 log.warning("the journal takes lines again; none waits any more")
 
     def close(self) -> None:
         """Write what waits, end the segment in order."""
+        self.flush()
         self.retry()
-        self.lost += len(self._waiting)
+        self.lost += self._waiting_lines
         if self._file >= 0:
             self._close_segment()
 
-    def _append(self, line: bytes) -> None:
-        if not self._waiting and self._write(line):
+    def _append(self, lines: bytes, count: int) -> None:
+        if not self._waiting and self._write(lines, count):
             return
         if not self._waiting:
             log.error("the journal cannot be written; lines wait in memory until the disk takes them again")
-        self._waiting.append(line)
-        if len(self._waiting) > _MAX_WAITING:
-            self._waiting.popleft()
-            self.lost += 1
+        self._waiting.append((lines, count))
+        self._waiting_lines += count
+        while self._waiting_lines > _MAX_WAITING:
+            _, oldest = self._waiting.popleft()
+            self._waiting_lines -= oldest
+            self.lost += oldest
 
-    def _write(self, line: bytes) -> bool:
+    def _write(self, lines: bytes, count: int) -> bool:
         try:
             if self._file < 0 or self._size >= self._segment_bytes:
                 self._open_segment()
-            written = os.write(self._file, line)
-            if written < len(line):  # the disk filled up within the line: take the torn part back
+            written = os.write(self._file, lines)
+            if written < len(lines):  # the disk filled up in the middle: take the torn part back
                 os.ftruncate(self._file, self._size)
                 return False
         except OSError:
             return False
         self._size += written
-        self._segment_lines += 1
-        self.lines += 1
+        self._segment_lines += count
+        self.lines += count
         self.bytes += written
         return True
 

@@ -12,11 +12,12 @@ from aiohttp import web
 
 from proxy.call import Ask, Call, Opened
 from proxy.config import DIALECTS, Config, Upstream
-from proxy.dataplane.edge import Edge, Sent, send_refusal
+from proxy.dataplane.edge import Edge, Sent, write_refusal
 from proxy.dataplane.forward import decode_body, make_head, read_body, send_stream
 from proxy.dataplane.headers import Head, presented_key, put_key, read_head
 from proxy.dataplane.identify import Identifier, Place, read_place
 from proxy.dataplane.journal import JournalWriter
+from proxy.dataplane.outbox import Outbox
 from proxy.dataplane.relay import Relay
 from proxy.dataplane.settle import Settler
 from proxy.dataplane.sign import Signer
@@ -41,7 +42,8 @@ class Traffic:
     def __init__(self, config: Config, upstreams: dict[str, Upstream], keys: dict[str, str], journal: JournalWriter, settler: Settler) -> None:
         self.opened = 0
         self.in_flight: set[Relay | Tunnel] = set()
-        self.pools = {name: Pool(upstream, config.limits) for name, upstream in upstreams.items()}
+        self._outbox = Outbox(journal)
+        self.pools = {name: Pool(upstream, config.limits, self._outbox) for name, upstream in upstreams.items()}
         self.stopping = False
         self._config = config
         self._upstreams = upstreams
@@ -88,7 +90,7 @@ class Traffic:
             call.outcome, call.refused_status = refusal.name, refusal.status
             self._finish(call, place, fields, relay)
             keep_alive = request.keep_alive and request.content.is_eof()
-            send_refusal(edge, refusal, call.dialect, call.id, keep_alive=keep_alive)
+            self._outbox.send(edge.transport, write_refusal(refusal, call.dialect, call.id, keep_alive=keep_alive))
             return Sent(keep_alive=keep_alive)
         except (asyncio.CancelledError, ConnectionError, web.RequestPayloadError):
             call.outcome = "weighbridge_stopping" if self.stopping else "caller_gone"
@@ -189,3 +191,4 @@ class Traffic:
         if call.identity is None:
             call.identity = self._identifier.identify(place, fields, call.ask, call.secret)
         self._settler.settle(call)
+        self._outbox.arm()

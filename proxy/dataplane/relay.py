@@ -26,7 +26,7 @@ class Relay:
     """Receives one upstream answer and passes it on. `done` ends with None, or with the `Refusal` of a failure before the head."""
 
     __slots__ = (
-        "done", "keep_alive", "last_activity", "head_sent", "_call", "_edge", "_connection", "_settle", "_http_1_0", "_reader", "_decoder",
+        "done", "keep_alive", "last_activity", "head_sent", "_call", "_edge", "_connection", "_outbox", "_settle", "_http_1_0", "_reader", "_decoder",
         "_chunked", "_framed", "_out", "_pending", "_pending_bytes", "_upload_gate",
     )  # fmt: skip
 
@@ -38,6 +38,7 @@ class Relay:
         self._call = call
         self._edge = edge
         self._connection = connection
+        self._outbox = connection.pool.outbox
         self._settle = settle
         self._http_1_0 = http_1_0
         self._upload_gate: asyncio.Event | None = None
@@ -105,9 +106,7 @@ class Relay:
         self.last_activity = time.monotonic()
         data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
         self._out.clear()
-        transport = self._edge.transport
-        if transport is not None and not transport.is_closing():
-            transport.write(data)
+        self._outbox.send(self._edge.transport, data)
 
     def broken(self, name: str, message: str) -> None:
         """Before the head: a refusal, which may be answered. After it: the client's connection is cut as well."""
@@ -119,7 +118,11 @@ class Relay:
         self.batch_ended()
         self.keep_alive = False
         self._end(name)
-        self._edge.break_off(framed=self._framed)
+        if self._framed:  # the missing rest shows the cut
+            self._outbox.close(self._edge.transport)
+        else:
+            self._outbox.flush()
+            self._edge.reset()
 
     def upload_paused(self, paused: bool) -> None:
         if self._upload_gate is None:

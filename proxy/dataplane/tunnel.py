@@ -80,8 +80,7 @@ class Tunnel(Relay):
             return
         self._close_current("upstream_cut")
         self._end(None)
-        if self._edge.transport is not None:
-            self._edge.transport.close()
+        self._outbox.close(self._edge.transport)
 
     def broken(self, name: str, message: str) -> None:
         if self._tunnel:

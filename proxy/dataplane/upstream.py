@@ -20,6 +20,7 @@ import httptools
 
 from proxy.config import Limits, Upstream
 from proxy.dataplane.headers import Headers, ResponseHead, keep_alive_s, read_response_head
+from proxy.dataplane.outbox import Outbox
 from proxy.errors import Refusal
 
 _MAX_HEAD_BYTES = 256 * 1024
@@ -81,7 +82,7 @@ class Connection(asyncio.Protocol):
         self._request_sent = complete
         self._framing = None
         self._reusable = False
-        self.transport.write(head)
+        self.pool.outbox.send(self.transport, head)
 
     def sent(self) -> None:
         """The whole request body has been written."""
@@ -89,8 +90,7 @@ class Connection(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Send a piece of the request body, or of a tunnel."""
-        if self.transport is not None and not self.transport.is_closing():
-            self.transport.write(data)
+        self.pool.outbox.send(self.transport, data)
 
     def pause(self) -> None:
         if self.transport is not None:
@@ -240,7 +240,8 @@ class Connection(asyncio.Protocol):
 class Pool:
     """The connections to one upstream: the most recently used one first, none that may be stale."""
 
-    def __init__(self, upstream: Upstream, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, upstream: Upstream, limits: Limits, outbox: Outbox, clock: Callable[[], float] = time.monotonic) -> None:
+        self.outbox = outbox
         url = urlsplit(upstream.url)
         self.secure = url.scheme == "https"
         self.hostname = url.hostname or ""

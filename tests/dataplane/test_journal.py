@@ -27,6 +27,7 @@ def test_segments_open_and_close_in_order(tmp_path):
     writer = JournalWriter(tmp_path, segment_bytes=2000)
     for number in range(40):
         writer.settled(record(number))
+        writer.flush()
     writer.close()
     events = lines(tmp_path)
     assert [event["call"]["started_ns"] for event in events if "call" in event] == list(range(40))
@@ -37,11 +38,26 @@ def test_segments_open_and_close_in_order(tmp_path):
         assert json.loads(first)["segment"]["writer"] == "d" and json.loads(last)["closed"]["lines"] == len(middle)
 
 
+def test_the_lines_of_a_turn_are_one_write(tmp_path, monkeypatch):
+    disk = Disk(1_000_000)
+    monkeypatch.setattr(journal, "os", disk)
+    writer = JournalWriter(tmp_path, segment_bytes=1 << 20)
+    before = disk.writes
+    for number in range(5):
+        writer.settled(record(number))
+    assert disk.writes == before, "nothing is written before the end of the turn"
+    writer.flush()
+    assert (disk.writes, writer.lines) == (before + 1, 5)
+    writer.close()
+    assert len([event for event in lines(tmp_path) if "call" in event]) == 5
+
+
 class Disk:
     """Stands in for `os`: room for so many bytes, then full, until `room` is given again."""
 
     def __init__(self, room: int) -> None:
         self.room = room
+        self.writes = 0
 
     def __getattr__(self, name):
         return getattr(os, name)
@@ -49,6 +65,7 @@ class Disk:
     def write(self, file: int, data: bytes) -> int:
         if self.room <= 0:
             raise OSError(errno.ENOSPC, "No space left on device")
+        self.writes += 1
         written = os.write(file, data[: self.room])
         self.room -= written
         return written
@@ -65,10 +82,14 @@ def test_a_full_disk_loses_nothing_and_tears_nothing(tmp_path_factory, room, cou
         disk.room = room
         for number in range(count):
             writer.settled(record(number))
+            writer.flush()
+        writer.flush()
         assert writer.lines + writer.waiting == count and writer.lost == 0
         disk.room = 10_000_000
         for number in range(count, count + again):
             writer.settled(record(number))
+            writer.flush()
+        writer.flush()
         writer.retry()
         assert writer.waiting == 0
         writer.close()
@@ -85,6 +106,7 @@ def test_past_its_bound_the_oldest_are_given_up_and_counted(tmp_path, monkeypatc
     disk.room = 0
     for number in range(8):
         writer.settled(record(number))
+        writer.flush()
     assert (writer.waiting, writer.lost) == (5, 3)
     disk.room = 100_000
     writer.close()

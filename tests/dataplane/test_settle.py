@@ -23,6 +23,7 @@ def desk(tmp_path):
 
     def settle(call: Call) -> dict:
         settler.settle(call)
+        journal.flush()
         lines = b"".join(path.read_bytes() for path in (tmp_path / "journal").iterdir()).splitlines()
         return [json.loads(line)["call"] for line in lines if line.startswith(b'{"call"')][-1]
 
