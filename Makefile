@@ -32,7 +32,7 @@ lock: $(VENV)/.locking
 	@cd requirements && for each in build run bedrock test lock; do ../$(COMPILE) --upgrade --output-file $$each.txt $$each.in || exit 1; done
 
 clean:
-	@rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis weighbridge.egg-info
+	@rm -rf $(VENV) .cache build dist .pytest_cache .ruff_cache .hypothesis weighbridge.egg-info
 	@find proxy tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each stamp is younger than what it was made from, so a second run installs nothing.
