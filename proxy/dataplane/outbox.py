@@ -8,7 +8,6 @@ Sockets that are written to one after the other also wake their readers once and
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 from proxy.dataplane.journal import JournalWriter
 
