@@ -20,7 +20,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from proxy.errors import Refusal, body
 
-SECOND_USER_AGENT = b"X-Weighbridge-Second-User-Agent"
+SECOND = b"X-Weighbridge-Second-"  # stands before the name, so that its spelling stays
 _MAX_HEAD_BYTES = 64 * 1024
 _REASONS = {400: b"Bad Request", 401: b"Unauthorized", 403: b"Forbidden", 404: b"Not Found", 413: b"Content Too Large", 500: b"Internal Server Error",
             502: b"Bad Gateway", 503: b"Service Unavailable", 504: b"Gateway Timeout"}  # fmt: skip
@@ -109,7 +109,7 @@ def mend_head(data: bytes, end: int) -> bytes:
         return data
     position = head.find(b"\nuser-agent:")
     while (position := head.rfind(b"\nuser-agent:", position + 1)) >= 0:
-        data = data[: position + 1] + SECOND_USER_AGENT + data[position + 11 :]
+        data = data[: position + 1] + SECOND + data[position + 1 :]
         head = head[:position]
         position = head.find(b"\nuser-agent:")
     return data

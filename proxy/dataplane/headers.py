@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from proxy.dataplane.edge import SECOND_USER_AGENT
+from proxy.dataplane.edge import SECOND
 from proxy.errors import Refusal
 
 Headers = list[tuple[bytes, bytes]]
@@ -33,6 +33,7 @@ _ONCE = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key", "c
 _CREDENTIALS = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
 _KEY_HEADER = {"anthropic": b"x-api-key", "gemini": b"x-goog-api-key"}
 _MAX_NAMES = 4096
+_SECOND_USER_AGENT = SECOND.decode().lower() + "user-agent"
 
 
 class _Name(msgspec.Struct, frozen=True, gc=False):
@@ -50,7 +51,7 @@ _responses: dict[bytes, _Name] = {}
 
 def _judge_request(name: bytes) -> _Name:
     lower = name.decode("latin-1").lower()
-    forward = None if lower in _REQUEST_OWN else b"User-Agent" if lower == SECOND_USER_AGENT.decode().lower() else name
+    forward = None if lower in _REQUEST_OWN else name[len(SECOND) :] if lower == _SECOND_USER_AGENT else name
     judged = _Name(lower, forward, lower in _REQUEST_READ or lower == "connection", lower in _ONCE)
     if len(_requests) < _MAX_NAMES:
         _requests[name] = judged

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.dataplane.edge import SECOND_USER_AGENT, mend_head
+from proxy.dataplane.edge import SECOND, mend_head
 from tests.dataplane.conftest import open_site, post
 from tests.dataplane.test_path import ANSWER, ASK, CHAT, answer
 
@@ -11,7 +11,7 @@ HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nuser-agent: a\r\nUSER-AGENT: b\r\nX: 1\r\
 
 def test_only_further_user_agents_of_the_head_are_renamed():
     mended = mend_head(HEAD, HEAD.index(b"\r\n\r\n"))
-    assert mended == HEAD.replace(b"USER-AGENT: b", SECOND_USER_AGENT + b": b").replace(b"User-Agent: c", SECOND_USER_AGENT + b": c")
+    assert mended == HEAD.replace(b"USER-AGENT: b", SECOND + b"USER-AGENT: b").replace(b"User-Agent: c", SECOND + b"User-Agent: c")
 
 
 @given(st.lists(st.sampled_from([b"User-Agent: a", b"X-User-Agent: b", b"Accept: c", b"user-agent:"]), max_size=8), st.binary(max_size=40))
@@ -19,7 +19,7 @@ def test_mending_changes_names_only(lines, body):
     head = b"GET / HTTP/1.1\r\n" + b"".join(line + b"\r\n" for line in lines)
     data = head + b"\r\n" + body
     mended = mend_head(data, data.find(b"\r\n\r\n"))
-    assert mended.lower().replace(SECOND_USER_AGENT.lower(), b"user-agent") == data.lower()
+    assert mended.replace(SECOND, b"") == data
     assert mended.endswith(body) and mended.lower().count(b"\nuser-agent:", 0, len(head)) <= 1
 
 

@@ -21,8 +21,8 @@ def test_a_credential_given_twice_is_refused_without_echo():
     assert caught.value.name == "caller_bad_request" and "Bearer" not in caught.value.message
 
 
-def test_the_second_user_agent_gets_its_name_back():
-    assert read_head(((b"User-Agent", b"a"), (b"X-Weighbridge-Second-User-Agent", b"b"))).forward == [(b"User-Agent", b"a"), (b"User-Agent", b"b")]
+def test_the_second_user_agent_gets_its_name_back_as_it_was_spelled():
+    assert read_head(((b"User-Agent", b"a"), (b"X-Weighbridge-Second-user-agent", b"b"))).forward == [(b"User-Agent", b"a"), (b"user-agent", b"b")]
 
 
 def test_response_framing_is_ours_and_repeated_fields_stay():
