@@ -114,7 +114,7 @@ class Tunnel(Relay):
     # --- the calls on the socket ----------------------------------------------------------------------------------
 
     def _begin(self, began: Began, size: int) -> None:
-        self._finish_current(Reading(), "upstream_cut")  # one that never ended: its successor took its place
+        self._finish_current(began.left or Reading(), "upstream_cut")  # one that never ended: its successor took its place
         now_ns = time.time_ns()
         self._responses += 1
         call = msgspec.structs.replace(
