@@ -20,6 +20,15 @@ from proxy.controlplane.journal_reader import JournalReader
 from proxy.controlplane.metrics import Metrics
 from proxy.controlplane.store import Store
 
+_SAME = {"upstream": "openai", "dialect": "openai", "format": "openai_chat", "operation": "chat", "method": "POST", "stream": True}
+_TOKENS = ("cache_write_tokens", "cache_write_1h_tokens", "reasoning_tokens", "input_audio_tokens", "output_audio_tokens", "input_image_tokens")
+_ENDING = {"outcome": "ok", "status": 200, "finish": "stop", "user_agent": "OpenAI/Python 2.8.0"}
+_USAGE = {"output_tokens": 345, "cache_read_tokens": 1024, "output_image_tokens": 0, "web_searches": 0, "usage_source": "reported"}
+_TIMES = {"duration_ns": 1_234_567_890, "first_byte_ns": 200_000_000}
+_TIMES |= {"first_token_ns": 234_000_000, "output_token_ns": 2_900_000, "added_ns": 412_000}
+_SIZES = {"response_bytes": 30_000, "chunks": 346, "output_bytes": 1500, "limit_requests": 10_000, "remaining_requests": 9_999}
+_FIGURES = dict.fromkeys(_TOKENS, 0) | _ENDING | _USAGE | _TIMES | _SIZES | {"cost_source": "book", "price_version": "genai-prices 0.2.3"}
+
 
 def write_journal(folder: Path, calls: int) -> int:
     """Write segments of 50 000 calls of ten models and a hundred agents. Their size in bytes."""
@@ -30,19 +39,27 @@ def write_journal(folder: Path, calls: int) -> int:
         lines = [encode({"segment": {"version": 1, "started_ns": started_ns, "pid": 2**22, "writer": "d"}})]
         for index in range(first, min(first + 50_000, calls)):
             event = Opened(
-                id=f"wb_{index:026d}", started_ns=started_ns + index * 1_000_000, agent=f"agent-{index % 100}", rung="path",
-                task=f"task-{index % 1000}",                upstream="openai", dialect="openai", format="openai_chat", operation="chat", method="POST", path="/v1/chat/completions",
-                model_asked=f"gpt-{index % 10}", stream=True, request_bytes=2000,
-            )  # fmt: skip
+                id=f"wb_{index:026d}",
+                started_ns=started_ns + index * 1_000_000,
+                agent=f"agent-{index % 100}",
+                rung="path",
+                task=f"task-{index % 1000}",
+                path="/v1/chat/completions",
+                model_asked=f"gpt-{index % 10}",
+                request_bytes=2000,
+                **_SAME,
+            )
             record = Record(
-                **msgspec.structs.asdict(event), duration_ns=1_234_567_890, model=f"gpt-{index % 10}-2026-10-01", outcome="ok", status=200,
-                finish="stop",                user_agent="OpenAI/Python 2.8.0", response_id=f"chatcmpl-{index:029d}", request_id=f"req_{index:032x}", trace_id=f"{index:032x}",
-                span_id=f"{index:016x}", input_tokens=1200 + index % 100, output_tokens=345, cache_read_tokens=1024, cache_write_tokens=0,
-                cache_write_1h_tokens=0, reasoning_tokens=0, input_audio_tokens=0, output_audio_tokens=0, input_image_tokens=0, output_image_tokens=0,
-                web_searches=0, usage_source="reported", cost_nano_usd=123_456 + index, cost_source="book", price_version="genai-prices 0.2.3",
-                first_byte_ns=200_000_000, first_token_ns=234_000_000, output_token_ns=2_900_000, added_ns=412_000, response_bytes=30_000, chunks=346,
-                output_bytes=1500, limit_requests=10_000, remaining_requests=9_999, limit_tokens=2_000_000, remaining_tokens=1_999_000,
-            )  # fmt: skip
+                **msgspec.structs.asdict(event),
+                model=f"gpt-{index % 10}-2026-10-01",
+                response_id=f"chatcmpl-{index:029d}",
+                request_id=f"req_{index:032x}",
+                trace_id=f"{index:032x}",
+                span_id=f"{index:016x}",
+                input_tokens=1200 + index % 100,
+                cost_nano_usd=123_456 + index,
+                **_FIGURES,
+            )
             lines += (b'{"opened":' + encode(event) + b"}", b'{"call":' + encode(record) + b"}")
         lines.append(encode({"closed": {"at_ns": started_ns, "lines": len(lines) - 1}}))
         data = b"\n".join(lines) + b"\n"

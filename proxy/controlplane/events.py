@@ -40,6 +40,8 @@ class Weighed(msgspec.Struct):
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
     cost_nano_usd: int | None = None
+    cost_source: str = "none"
+    service_tier: str | None = None
     first_token_ns: int | None = None
     output_token_ns: int | None = None
     added_ns: int | None = None

@@ -31,7 +31,7 @@ _OPTIONS = {
 }
 _UNREADABLE = (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.OutOfRangeException)
 _BUSY = ("Could not set lock", "Conflicting lock")
-_DENIED = ("Permission denied", "No space left", "Read-only file system", "Too many open files", "Cannot open file", "Input/output error")
+DENIED = ("Permission denied", "No space left", "Read-only file system", "Too many open files", "Cannot open file", "Input/output error")
 
 
 class StoreBusy(Exception):
@@ -204,7 +204,7 @@ def connect(path: Path, read_only: bool = False) -> duckdb.DuckDBPyConnection:
         return duckdb.connect(str(path), read_only=read_only, config=_OPTIONS)
     except duckdb.Error as error:
         text = str(error)
-        if any(sign in text for sign in (*_BUSY, *_DENIED)):
+        if any(sign in text for sign in (*_BUSY, *DENIED)):
             raise StoreBusy(text) from error
         raise StoreBroken(text) from error
 

@@ -1,0 +1,146 @@
+"""The admin port: health, /metrics and the named reports as JSON or CSV, and a page that lists them.
+
+Questions run in a few threads of their own with a time limit; health never asks the database. While that is made again,
+reports answer 503 with what is going on. Nothing here changes anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+
+import duckdb
+import msgspec
+from aiohttp import web
+
+from proxy.controlplane import reports, show
+from proxy.controlplane.metrics import CONTENT_TYPE, Metrics
+from proxy.controlplane.reports import BadQuestion, Query, Report
+from proxy.controlplane.samples import SampleReceiver
+from proxy.controlplane.store import Keeper, QueryTooLong, StoreAway
+
+_FRESH_S = 5.0
+_PLAIN = frozenset({"since", "until", "by", "last", "format"})
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+}
+_PAGES = (
+    ("/api/report?by=agent,model&since=24h", "calls, tokens, cost and times by any of the recorded names"),
+    ("/api/calls?last=20", "the newest calls"),
+    ("/api/agents", "every agent seen"),
+    ("/api/unpriced", "models whose price is unknown"),
+    ("/metrics", "for Prometheus"),
+    ("/healthz", "whether this process runs"),
+    ("/readyz", "whether the data plane was heard of in the last five seconds"),
+)
+_STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:46em;margin:3em auto;padding:0 1em}"
+    "td{padding:.2em 1.5em .2em 0;vertical-align:top}code{font-size:.95em}"
+)
+
+
+class Admin:
+    """Answers for the admin port."""
+
+    def __init__(
+        self, keeper: Keeper, metrics: Metrics, receiver: SampleReceiver, threads: Executor, clock_ns: Callable[[], int] = time.time_ns
+    ) -> None:
+        self._keeper = keeper
+        self._metrics = metrics
+        self._receiver = receiver
+        self._threads = threads
+        self._clock_ns = clock_ns
+
+    def build(self) -> web.Application:
+        """The application with its routes."""
+        app = web.Application(middlewares=[answer_errors], client_max_size=65536)
+        app.router.add_get("/", self.show_index)
+        app.router.add_get("/healthz", self.tell_health)
+        app.router.add_get("/readyz", self.tell_readiness)
+        app.router.add_get("/metrics", self.show_metrics)
+        for name in ("report", "calls", "agents", "unpriced"):
+            app.router.add_get(f"/api/{name}", self.answer_report)
+        return app
+
+    async def tell_health(self, _: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def tell_readiness(self, _: web.Request) -> web.Response:
+        age = self._receiver.pulse_age_s
+        if age is None or age > _FRESH_S:
+            heard = "not heard of yet" if age is None else f"last heard of {age:.0f} s ago"
+            return web.json_response({"status": "not ready", "message": f"the data plane was {heard}; see the log of weighbridge serve"}, status=503)
+        return web.json_response({"status": "ready", "data_plane": f"heard of {age:.1f} s ago"})
+
+    async def show_metrics(self, _: web.Request) -> web.Response:
+        text = await asyncio.get_running_loop().run_in_executor(self._threads, self._metrics.render)
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
+
+    async def answer_report(self, request: web.Request) -> web.Response:
+        """`/api/report`, `/api/calls`, `/api/agents`, `/api/unpriced`; `format=csv` or `json`."""
+        asked = dict(request.query)
+        form = asked.get("format", "json")
+        if form not in ("json", "csv"):
+            raise BadQuestion("format is json or csv")
+        body = await asyncio.get_running_loop().run_in_executor(self._threads, self._make, request.path.rpartition("/")[2], asked, form)
+        return web.Response(body=body, headers={"Content-Type": "text/csv; charset=utf-8" if form == "csv" else "application/json"})
+
+    def _make(self, name: str, asked: dict[str, str], form: str) -> bytes:
+        made = answer(self._keeper.store.query, name, asked, self._clock_ns())
+        return show.write_csv(made).encode() if form == "csv" else msgspec.json.encode(show.build_json(made))
+
+    async def show_index(self, _: web.Request) -> web.Response:
+        rows = "".join(f'<tr><td><a href="{html.escape(path)}"><code>{html.escape(path)}</code></a><td>{html.escape(text)}' for path, text in _PAGES)
+        names = html.escape(", ".join(reports.DIMENSIONS))
+        page = (
+            f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Weighbridge</title><style>{_STYLE}</style><h1>Weighbridge</h1>'
+            f"<p>The admin port. Reports are JSON; add <code>format=csv</code> for a spreadsheet.</p><table>{rows}</table>"
+            f"<p>Group by (<code>by=</code>) and filter on (<code>agent=researcher</code>): {names}.</p>"
+            "<p>Times (<code>since=</code>, <code>until=</code>): 90m, 24h, 7d, 2026-11-01, 2026-11-01T12:00:00Z.</p></html>"
+        )
+        return web.Response(text=page, content_type="text/html")
+
+
+def answer(query: Query, name: str, asked: dict[str, str], now_ns: int) -> Report:
+    """A named report for the words of an address or a command: `by`, `since`, `until`, `last`, and filters. Raises `BadQuestion`."""
+    filters = {word: value for word, value in asked.items() if word not in _PLAIN}
+    scope = reports.make_scope(asked.get("since"), asked.get("until"), filters, now_ns)
+    if name == "report":
+        by = [word.strip() for word in asked.get("by", "agent,model").split(",") if word.strip()]
+        return reports.report(query, by, scope)
+    if name == "calls":
+        last = asked.get("last", "20")
+        if not last.isascii() or not last.isdigit() or len(last) > 9:
+            raise BadQuestion("last is a number, such as 20")
+        return reports.calls(query, int(last), scope)
+    return reports.agents(query, scope) if name == "agents" else reports.unpriced(query, scope)
+
+
+@web.middleware
+async def answer_errors(request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
+    """Errors as JSON that says what to do; the same headers on every answer."""
+    try:
+        response = await handler(request)
+    except BadQuestion as error:
+        response = web.json_response({"error": "bad_question", "message": str(error)}, status=400)
+    except StoreAway as error:
+        response = web.json_response({"error": "database_away", "message": str(error)}, status=503, headers={"Retry-After": "2"})
+    except QueryTooLong as error:
+        response = web.json_response({"error": "too_long", "message": str(error)}, status=504)
+    except duckdb.Error as error:
+        message = f"the database failed ({type(error).__name__}); if it is broken it is made again by itself, try again in a moment"
+        response = web.json_response({"error": "database_failed", "message": message}, status=503, headers={"Retry-After": "5"})
+    except web.HTTPNotFound:
+        response = web.json_response({"error": "not_found", "message": "there is nothing here; / lists what there is"}, status=404)
+    except web.HTTPMethodNotAllowed:
+        response = web.json_response(
+            {"error": "method_not_allowed", "message": "everything here is read with GET"}, status=405, headers={"Allow": "GET, HEAD"}
+        )
+    response.headers.update(_HEADERS)
+    return response

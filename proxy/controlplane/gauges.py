@@ -1,0 +1,67 @@
+"""What /metrics tells of Weighbridge itself: the data plane's pulse, the journal's lag, the store's troubles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from proxy.call import Pulse
+from proxy.controlplane import tokens
+from proxy.controlplane.estimator import Estimator
+from proxy.controlplane.loader import Loader
+from proxy.controlplane.samples import SampleReceiver
+
+_GAUGE, _COUNTER = GaugeMetricFamily, CounterMetricFamily
+_PULSE = (
+    ("in_flight", _GAUGE, "weighbridge_in_flight_calls", "Calls being carried now."),
+    ("opened", _COUNTER, "weighbridge_opened_calls", "Calls let through since the data plane started."),
+    ("settled", _COUNTER, "weighbridge_settled_calls", "Calls ended since the data plane started."),
+    ("samples_sent", _COUNTER, "weighbridge_samples_sent", "Samples that the data plane handed over."),
+    ("samples_dropped", _COUNTER, "weighbridge_samples_dropped", "Samples dropped because the socket was full or absent."),
+    ("journal_lines", _COUNTER, "weighbridge_journal_lines_written", "Lines written to the journal."),
+    ("journal_bytes", _COUNTER, "weighbridge_journal_bytes_written", "Bytes written to the journal."),
+    ("journal_waiting", _GAUGE, "weighbridge_journal_waiting_lines", "Lines in memory because the disk refuses them."),
+    ("journal_lost", _COUNTER, "weighbridge_journal_lost_lines", "Lines given up. Must stay 0."),
+    ("upstream_connections", _GAUGE, "weighbridge_upstream_connections", "Open connections to upstreams."),
+    ("estimates", _COUNTER, "weighbridge_estimated_calls", "Calls whose usage had to be estimated."),
+    ("unread", _COUNTER, "weighbridge_unread_pieces", "Pieces of answers that could not be understood."),
+)  # fmt: skip
+
+
+def make_gauges(loader: Loader, receiver: SampleReceiver, estimator: Estimator) -> Callable[[], Iterator[Metric]]:
+    """A function that yields them as they are when it is called."""
+
+    def collect() -> Iterator[Metric]:
+        age = receiver.pulse_age_s
+        if age is not None:
+            yield _GAUGE("weighbridge_pulse_age_seconds", "Time since the data plane was last heard of.", age)
+        if receiver.pulse is not None:
+            yield from _collect_pulse(receiver.pulse)
+        reader = loader.reader
+        counters = (
+            ("weighbridge_journal_lines_loaded", "Journal lines loaded into the database.", reader.lines),
+            ("weighbridge_journal_garbage_lines", "Journal lines that could not be read.", reader.garbage),
+            ("weighbridge_journal_torn_lines", "Lines torn by the death of their writer.", reader.torn),
+            ("weighbridge_journal_unknown_lines", "Journal lines of an unknown kind.", reader.unknown),
+            ("weighbridge_crashed_calls", "Calls whose process died before they ended.", reader.crashed),
+            ("weighbridge_database_rebuilds", "How often the database was set aside and made again.", loader.keeper.rebuilds),
+            ("weighbridge_database_failures", "Failed attempts to load into the database.", loader.failures),
+            ("weighbridge_samples_received", "Samples received.", receiver.received),
+            ("weighbridge_samples_overflowed", "Samples dropped because the estimator was behind.", receiver.dropped),
+            ("weighbridge_samples_malformed", "Datagrams that were neither a sample nor a pulse.", receiver.malformed),
+            ("weighbridge_corrections", "Estimates corrected by counting tokens.", estimator.corrected),
+            ("weighbridge_tokenizer_failures", "Texts that could not be tokenised and were taken by their bytes.", sum(tokens.failures().values())),
+        )
+        for name, text, value in counters:
+            yield _COUNTER(name, text, value)
+        yield _GAUGE("weighbridge_journal_lag_bytes", "Bytes of the journal that are not loaded yet.", reader.waiting_bytes())
+
+    return collect
+
+
+def _collect_pulse(pulse: Pulse) -> Iterator[Metric]:
+    for field, kind, name, text in _PULSE:
+        yield kind(name, text, getattr(pulse, field))
+    yield _GAUGE("weighbridge_loop_lag_seconds", "How late the data plane's event loop was at its last tick.", pulse.loop_lag_ns / 1e9)
+    yield _GAUGE("weighbridge_data_plane_start_time_seconds", "When the data plane started, since the Unix epoch.", pulse.started_ns / 1e9)

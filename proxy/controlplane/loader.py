@@ -1,0 +1,94 @@
+"""The loader's thread: opens the store, steps the journal into it, prunes the journal, and recovers when the store fails.
+
+A failure that time can mend (the disk is full, another process holds the file) is waited out. One that repeats three times is taken
+for a broken database: it is set aside and made again from the journal. Traffic never notices.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+import duckdb
+
+from proxy.config import Config
+from proxy.controlplane.estimator import Content
+from proxy.controlplane.events import Weighed
+from proxy.controlplane.journal_reader import JournalReader
+from proxy.controlplane.store import DENIED, Keeper, Store
+
+log = logging.getLogger("weighbridge.loader")
+_PAUSE_S = 1.0
+_FULL_STEP = 1000  # a step that loaded so much is followed by the next at once
+_PRUNE_EVERY_S = 60.0
+_FAILURES = 3
+
+
+class Loader:
+    """Owns the journal reader and the writing side of the store."""
+
+    def __init__(self, config: Config, observers: list[Callable[[list[Weighed]], None]], content: deque[Content]) -> None:
+        self.stopping = threading.Event()
+        self.reader = JournalReader(config.journal_dir)
+        self.keeper = Keeper(config.database, self.stopping.wait)
+        self.failures = 0
+        self._journal = config.journal
+        self._observers = observers
+        self._content = content
+        self._failed_in_a_row = 0
+        self._pruned = 0.0
+
+    def run(self) -> None:
+        """Load until told to stop; then load what is left and close."""
+        while not self.stopping.is_set():
+            rebuilds = self.keeper.rebuilds
+            store = self.keeper.open()
+            if store is None:
+                return
+            try:
+                self.reader.restore(store, seen=self.keeper.rebuilds > rebuilds)
+                self._load(store)
+            except (duckdb.Error, OSError) as error:
+                self._recover(error)
+        self.keeper.close()
+
+    def _load(self, store: Store) -> None:
+        while True:
+            last = self.stopping.is_set()  # before the step: what was written until then is loaded
+            loaded = self.reader.step(store, self._observe)
+            self._failed_in_a_row = 0
+            self._keep_content(store)
+            if time.monotonic() - self._pruned > _PRUNE_EVERY_S:
+                self.reader.prune(store, time.time(), self._journal.retain_days, self._journal.retain_bytes)
+                self._pruned = time.monotonic()
+            if loaded < _FULL_STEP:
+                if last:
+                    return
+                self.stopping.wait(_PAUSE_S)
+
+    def _observe(self, weighed: list[Weighed]) -> None:
+        for observe in self._observers:
+            observe(weighed)
+
+    def _keep_content(self, store: Store) -> None:
+        rows = []
+        while self._content:
+            rows.append(self._content.popleft())
+        if rows:
+            store.keep_content(rows)
+
+    def _recover(self, error: Exception) -> None:
+        """Close the store; set it aside if it failed too often in a row for reasons that waiting does not mend."""
+        self.failures += 1
+        passing = isinstance(error, OSError) or any(sign in str(error) for sign in DENIED)
+        self._failed_in_a_row += not passing
+        log.error("loading the journal into the database failed (%s); nothing is lost, it is tried again", str(error).splitlines()[0])
+        if self._failed_in_a_row >= _FAILURES:
+            self._failed_in_a_row = 0
+            self.keeper.replace(str(error).splitlines()[0])
+        else:
+            self.keeper.close()
+        self.stopping.wait(_PAUSE_S)

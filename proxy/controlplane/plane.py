@@ -1,0 +1,134 @@
+"""The control plane's process: loads the journal, receives samples, answers on the admin port.
+
+Started by `proxy.supervise` as `python -m proxy.controlplane.plane`. Three threads work: the loader (journal → database), the
+receiver (sample socket), the estimator (tokens); the event loop only serves HTTP. Ends on SIGTERM after loading what is left, or when
+its parent is gone. May be killed at any moment: the journal holds everything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
+from pathlib import Path
+
+import uvloop
+from aiohttp import web
+
+from proxy.config import Config, load
+from proxy.controlplane.api import Admin
+from proxy.controlplane.corrections import CorrectionWriter
+from proxy.controlplane.estimator import Estimator
+from proxy.controlplane.gauges import make_gauges
+from proxy.controlplane.loader import Loader
+from proxy.controlplane.metrics import Metrics
+from proxy.controlplane.redact import make_redactor
+from proxy.controlplane.samples import SampleReceiver, bind
+from proxy.pricing.book import Book, BookError
+
+log = logging.getLogger("weighbridge.controlplane")
+_REPORT_THREADS = 3
+_DRAIN_S = 8.0
+
+
+class ControlPlane:
+    """All parts of the control plane, wired."""
+
+    def __init__(self, config: Config) -> None:
+        config.journal_dir.mkdir(parents=True, exist_ok=True)
+        self.stopping = threading.Event()
+        self.metrics = Metrics(config.upstreams, find_version())
+        self.receiver = SampleReceiver(bind(config.sample_socket))
+        writer = CorrectionWriter(config.journal_dir, config.journal.segment_bytes)
+        redact = make_redactor(config.secrets, config.capture.redact)
+        self.estimator = Estimator(config, load_book(config), writer, redact, Path(config.state_dir) / "token-ratios.json")
+        self.loader = Loader(config, [self.metrics.observe, self.estimator.observe], self.estimator.content)
+        self.metrics.gauges.append(make_gauges(self.loader, self.receiver, self.estimator))
+        self._threads: list[threading.Thread] = []
+
+    def start(self, ended: Callable[[], None]) -> None:
+        """Start the threads. `ended` is called when one ends, also by a defect: then the process must end too."""
+
+        def keep(work: Callable[[], None]) -> None:
+            try:
+                work()
+            finally:
+                ended()
+
+        jobs = {
+            "loader": self.loader.run,
+            "samples": lambda: self.receiver.run(self.stopping),
+            "estimator": lambda: self.estimator.run(self.receiver.samples, self.stopping),
+        }
+        for name, work in jobs.items():
+            self._threads.append(threading.Thread(target=keep, args=(work,), name=name, daemon=True))
+            self._threads[-1].start()
+
+    def stop(self) -> None:
+        """Let the estimator write what it has, then load what is left."""
+        self.stopping.set()
+        for thread in self._threads[1:]:
+            thread.join(_DRAIN_S / 2)
+        self.loader.stopping.set()
+        self._threads[0].join(_DRAIN_S)
+
+
+def find_version() -> str:
+    """The version of the installed package; empty where it runs from a folder."""
+    try:
+        return metadata.version("weighbridge")
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def load_book(config: Config) -> Book:
+    """The price book; only the config's overrides where it cannot be read."""
+    try:
+        return Book.load(config.price_book, config.prices)
+    except BookError as error:
+        log.error("%s; until then corrected calls without a price override keep an unknown cost", error)
+        return Book.load(None, config.prices)
+
+
+async def run(config: Config, admin: socket.socket, lifeline: int | None = None) -> None:
+    """Serve until SIGTERM, SIGINT, the end of the parent or of a thread."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if lifeline is not None:
+        loop.add_reader(lifeline, stop.set)
+    plane = ControlPlane(config)
+    threads = ThreadPoolExecutor(_REPORT_THREADS, thread_name_prefix="report")
+    plane.start(lambda: loop.call_soon_threadsafe(stop.set))
+    application = Admin(plane.loader.keeper, plane.metrics, plane.receiver, threads).build()
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    await web.SockSite(runner, admin).start()
+    await stop.wait()
+    await loop.run_in_executor(None, plane.stop)
+    await runner.cleanup()
+    threads.shutdown(wait=False, cancel_futures=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Weighbridge's control plane; started by `weighbridge serve`.")
+    parser.add_argument("--config")
+    parser.add_argument("--admin", type=int, required=True, help="file descriptor of the listening socket of the admin port")
+    parser.add_argument("--lifeline", type=int, help="file descriptor that ends with the parent")
+    options = parser.parse_args()
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    os.set_inheritable(options.admin, False)
+    uvloop.run(run(load(options.config), socket.socket(fileno=options.admin), options.lifeline))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""Receives samples and pulses from the data plane over a local datagram socket.
+
+One thread does nothing but receive, since the system queues only a handful of datagrams; what it cannot hand on at once is
+dropped and counted. A datagram is one byte of kind (`S` or `P`) and a MessagePack struct.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from proxy.call import Pulse, Sample
+
+log = logging.getLogger("weighbridge.samples")
+_MOST_BYTES = 256 * 1024
+_RECEIVE_BUFFER = 4 * 1024 * 1024
+_decode_sample = msgspec.msgpack.Decoder(Sample).decode
+_decode_pulse = msgspec.msgpack.Decoder(Pulse).decode
+
+
+def bind(path: Path) -> socket.socket:
+    """A datagram socket at `path`; one that a dead process left there is removed."""
+    path.unlink(missing_ok=True)
+    receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+        receiver.bind(str(path))
+        path.chmod(0o600)
+    except OSError:
+        receiver.close()
+        raise
+    receiver.settimeout(0.5)
+    return receiver
+
+
+class SampleReceiver:
+    """Puts samples into `samples` (bounded) and keeps the last pulse."""
+
+    def __init__(self, receiver: socket.socket, most: int = 500, clock: Callable[[], float] = time.monotonic) -> None:
+        self.samples: queue.Queue[Sample] = queue.Queue(most)
+        self.pulse: Pulse | None = None
+        self.received = 0
+        self.dropped = 0
+        self.malformed = 0
+        self._pulse_at = 0.0
+        self._socket = receiver
+        self._clock = clock
+
+    @property
+    def pulse_age_s(self) -> float | None:
+        """Seconds since the last pulse; None if there was none."""
+        return None if self.pulse is None else self._clock() - self._pulse_at
+
+    def run(self, stopping: threading.Event) -> None:
+        """Receive until told to stop."""
+        while not stopping.is_set():
+            try:
+                datagram = self._socket.recv(_MOST_BYTES)
+            except TimeoutError:
+                continue
+            self.take(datagram)
+        self._socket.close()
+
+    def take(self, datagram: bytes) -> None:
+        """Take in one datagram."""
+        try:
+            if datagram[:1] == b"P":
+                self.pulse = _decode_pulse(datagram[1:])
+                self._pulse_at = self._clock()
+                return
+            if datagram[:1] != b"S":
+                raise msgspec.DecodeError("neither a sample nor a pulse")
+            sample = _decode_sample(datagram[1:])
+        except (msgspec.MsgspecError, UnicodeError):
+            self.malformed += 1
+            return
+        self.received += 1
+        try:
+            self.samples.put_nowait(sample)
+        except queue.Full:
+            self.dropped += 1

@@ -1,0 +1,142 @@
+"""Reports as text: an aligned table for a terminal, CSV for a spreadsheet, JSON for a program.
+
+A figure that is not known is `unknown` in a table, an empty field in CSV and null in JSON; it is never 0.
+Money is written exactly, from the integer: nano-dollars become dollars with as many digits as they have.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import io
+from typing import Any
+
+import msgspec
+
+from proxy.controlplane.reports import Report
+
+FORMATS = ("table", "csv", "json")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run: https://owasp.org/www-community/attacks/CSV_Injection
+_MAX_CELL = 60
+
+
+def write_usd(nano_usd: int) -> str:
+    """Nano-dollars as dollars: at least two digits behind the point, and no more than it takes to be exact."""
+    sign, whole, rest = "-" if nano_usd < 0 else "", *divmod(abs(nano_usd), 10**9)
+    return f"{sign}{whole}.{f'{rest:09d}'.rstrip('0'):0<2}"
+
+
+def write_moment(at_ns: int) -> str:
+    """A point in time as ISO 8601 in UTC, to the millisecond."""
+    moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(microseconds=at_ns // 1000)
+    return moment.isoformat(timespec="milliseconds") + "Z"
+
+
+def write_span(span_ns: int) -> str:
+    """A span for people: 840 µs, 12.3 ms, 1.24 s, 3 min 20 s."""
+    if span_ns < 1_000_000:
+        return f"{span_ns // 1000} µs"
+    if span_ns < 1_000_000_000:
+        return f"{span_ns / 1e6:.3g} ms" if span_ns < 999_500_000 else "1.00 s"
+    if span_ns < 120_000_000_000:
+        return f"{span_ns / 1e9:.2f} s"
+    return f"{span_ns // 60_000_000_000} min {span_ns // 1_000_000_000 % 60} s"
+
+
+def _is_moment(column: str) -> bool:
+    return column in ("started_ns", "first_seen_ns", "last_seen_ns")
+
+
+def _head(column: str) -> str:
+    if column.endswith("_nano_usd"):
+        return column.removesuffix("_nano_usd")
+    return column.removesuffix("_ns").removesuffix("_tokens").replace("_", " ")
+
+
+def _cell(column: str, value: Any) -> str:
+    """One cell of a table."""
+    if value is None:
+        return "unknown" if column.endswith(("_nano_usd", "_tokens", "_ns")) else "-"
+    if column.endswith("_nano_usd"):
+        return "$" + write_usd(value)
+    if _is_moment(column):
+        return write_moment(value)
+    if column.endswith("_ns"):
+        return write_span(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    text = "".join(letter if letter.isprintable() else "�" for letter in str(value))
+    return text if len(text) <= _MAX_CELL else text[: _MAX_CELL - 1] + "…"
+
+
+def _is_number(column: str, rows: list[list[Any]], place: int) -> bool:
+    return not _is_moment(column) and any(isinstance(row[place], (int, float)) and not isinstance(row[place], bool) for row in rows)
+
+
+def write_table(report: Report) -> str:
+    """Aligned columns, numbers to the right, and how many rows."""
+    heads = [_head(column) for column in report.columns]
+    cells = [[_cell(column, value) for column, value in zip(report.columns, row, strict=True)] for row in report.rows]
+    widths = [max([len(head), *(len(row[place]) for row in cells)]) for place, head in enumerate(heads)]
+    right = [_is_number(column, report.rows, place) for place, column in enumerate(report.columns)]
+    lines = []
+    for row in [heads, ["─" * width for width in widths], *cells]:
+        padded = [cell.rjust(width) if to_right else cell.ljust(width) for cell, width, to_right in zip(row, widths, right, strict=True)]
+        lines.append("  ".join(padded).rstrip())
+    count = len(report.rows)
+    lines.append(f"{count} row{'' if count == 1 else 's'}" + (f"; {report.note}" if report.note else ""))
+    return "\n".join(lines) + "\n"
+
+
+def write_csv(report: Report) -> str:
+    """RFC 4180. Money as `cost_usd` in exact dollars, times as ISO 8601 and spans in ns."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow([rename(column) for column in report.columns])
+    for row in report.rows:
+        writer.writerow([_field(column, value) for column, value in zip(report.columns, row, strict=True)])
+    return out.getvalue()
+
+
+def rename(column: str) -> str:
+    """A column's name outside tables: what is no longer in nano-dollars or ns since the epoch is not named so."""
+    if column.endswith("_nano_usd"):
+        return column.removesuffix("_nano_usd") + "_usd"
+    return column.removesuffix("_ns") if _is_moment(column) else column
+
+
+def _field(column: str, value: Any) -> Any:
+    if value is None:
+        return ""
+    if column.endswith("_nano_usd"):
+        return write_usd(value)
+    if _is_moment(column):
+        return write_moment(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return "'" + value
+    return value
+
+
+def build_json(report: Report) -> dict[str, Any]:
+    """The report as an object: rows by column name; each sum of money also as `…_usd`, an exact decimal in a string."""
+    rows = []
+    for row in report.rows:
+        item = dict(zip(report.columns, row, strict=True))
+        for column, value in list(item.items()):
+            if column.endswith("_nano_usd"):
+                item[rename(column)] = None if value is None else write_usd(value)
+            elif _is_moment(column):
+                item[rename(column)] = None if value is None else write_moment(value)
+        rows.append(item)
+    return {"report": report.name, "columns": report.columns, "rows": rows, "note": report.note}
+
+
+def write(report: Report, form: str) -> str:
+    """The report as `table`, `csv` or `json` text."""
+    if form == "csv":
+        return write_csv(report)
+    if form == "json":
+        return msgspec.json.format(msgspec.json.encode(build_json(report)), indent=2).decode() + "\n"
+    return write_table(report)
