@@ -104,8 +104,8 @@ def serve(folder: Path, **settings: object) -> Iterator[Bridge]:
     path = write_config(folder, **settings)
     log = (folder / "log").open("ab")
     process = subprocess.Popen([*SERVE, "--config", str(path)], stdout=subprocess.PIPE, stderr=log, text=True)
+    assert process.stdout is not None
     try:
-        assert process.stdout is not None
         greeting = ""
         while "Where to look" not in greeting:
             line = process.stdout.readline()
@@ -120,6 +120,7 @@ def serve(folder: Path, **settings: object) -> Iterator[Bridge]:
     finally:
         process.kill()
         process.wait()
+        process.stdout.close()
         log.close()
 
 

@@ -62,12 +62,13 @@ class Estimator:
             if one.usage_source == "estimated":
                 self._incoming.put(one)
 
-    def run(self, samples: queue.Queue[Sample], stopping: threading.Event) -> None:
+    def run(self, samples: queue.Queue[list[Sample]], stopping: threading.Event) -> None:
         """Work until told to stop."""
         saved = time.monotonic()
         while not stopping.is_set():
             try:
-                self.take(samples.get(timeout=0.5))
+                for sample in samples.get(timeout=0.5):
+                    self.take(sample)
             except queue.Empty:
                 pass
             self.pair()

@@ -1,7 +1,7 @@
 """Receives samples and pulses from the data plane over a local datagram socket.
 
 One thread does nothing but receive, since the system queues only a handful of datagrams; what it cannot hand on at once is
-dropped and counted. A datagram is one byte of kind (`S` or `P`) and a MessagePack struct.
+dropped and counted. A datagram is one byte of kind and MessagePack: `S` an array of samples, `P` a pulse.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from proxy.call import Pulse, Sample
 log = logging.getLogger("weighbridge.samples")
 _MOST_BYTES = 256 * 1024
 _RECEIVE_BUFFER = 4 * 1024 * 1024
-_decode_sample = msgspec.msgpack.Decoder(Sample).decode
+_decode_samples = msgspec.msgpack.Decoder(list[Sample]).decode
 _decode_pulse = msgspec.msgpack.Decoder(Pulse).decode
 
 
@@ -41,10 +41,10 @@ def bind(path: Path) -> socket.socket:
 
 
 class SampleReceiver:
-    """Puts samples into `samples` (bounded) and keeps the last pulse."""
+    """Puts batches of samples into `samples` (bounded) and keeps the last pulse."""
 
-    def __init__(self, receiver: socket.socket, most: int = 500, clock: Callable[[], float] = time.monotonic) -> None:
-        self.samples: queue.Queue[Sample] = queue.Queue(most)
+    def __init__(self, receiver: socket.socket, most: int = 50, clock: Callable[[], float] = time.monotonic) -> None:
+        self.samples: queue.Queue[list[Sample]] = queue.Queue(most)
         self.pulse: Pulse | None = None
         self.received = 0
         self.dropped = 0
@@ -77,12 +77,12 @@ class SampleReceiver:
                 return
             if datagram[:1] != b"S":
                 raise msgspec.DecodeError("neither a sample nor a pulse")
-            sample = _decode_sample(datagram[1:])
+            samples = _decode_samples(datagram[1:])
         except (msgspec.MsgspecError, UnicodeError):
             self.malformed += 1
             return
-        self.received += 1
+        self.received += len(samples)
         try:
-            self.samples.put_nowait(sample)
+            self.samples.put_nowait(samples)
         except queue.Full:
-            self.dropped += 1
+            self.dropped += len(samples)

@@ -30,6 +30,7 @@ from proxy.pricing.book import Book, BookError
 
 log = logging.getLogger("weighbridge.dataplane")
 _BACKLOG = 4096
+_FLUSHES_A_SECOND = 5  # of the samples
 
 
 class DataPlane:
@@ -83,6 +84,10 @@ class DataPlane:
             )
         )  # fmt: skip
 
+    def flush_samples(self) -> None:
+        """Send the samples gathered so far."""
+        self._samples.flush()
+
     def close(self) -> None:
         """End what is left and write the journal's last line."""
         for pool in self.traffic.pools.values():
@@ -115,10 +120,13 @@ async def run(config: Config, listener: socket.socket, demo_url: str | None, lif
     gc.set_threshold(20_000, 20, 20)  # calls make little cyclic garbage; the default looks for it after every few of them
     while not stop.is_set():
         plane.tick()
-        try:
-            await asyncio.wait_for(stop.wait(), 1)
-        except TimeoutError:
-            continue
+        for _ in range(_FLUSHES_A_SECOND):
+            plane.flush_samples()
+            try:
+                await asyncio.wait_for(stop.wait(), 1 / _FLUSHES_A_SECOND)
+                break
+            except TimeoutError:
+                continue
     plane.traffic.stopping = True
     listening.close()
     deadline = time.monotonic() + config.limits.stop_grace_s

@@ -12,15 +12,20 @@ def test_samples_arrive_and_what_cannot_is_counted(tmp_path):
     path = tmp_path / "samples.sock"
     sender = SampleSender(path)
     sender.send(SAMPLE)
+    sender.flush()
     assert (sender.sent, sender.dropped) == (0, 1), "nobody listens yet"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
         receiver.bind(str(path))
         sender.send(SAMPLE)
+        sender.send(SAMPLE)
+        sender.flush()
         datagram = receiver.recv(1 << 20)
-        assert datagram[:1] == b"S" and msgspec.msgpack.decode(datagram[1:], type=Sample) == SAMPLE
+        assert datagram[:1] == b"S" and msgspec.msgpack.decode(datagram[1:], type=list[Sample]) == [SAMPLE, SAMPLE]
         sender.send(msgspec.structs.replace(SAMPLE, text="x" * 1_000_000))
-        assert (sender.sent, sender.dropped) == (1, 2), "larger than a datagram may be"
-        for _ in range(10_000):
+        sender.flush()
+        assert (sender.sent, sender.dropped) == (2, 2), "larger than a datagram may be"
+        for _ in range(200_000):
             sender.send(SAMPLE)
-        assert sender.sent + sender.dropped == 10_003 and sender.dropped > 2, "a full socket drops and never blocks"
+        sender.flush()
+        assert sender.sent + sender.dropped == 200_004 and sender.dropped > 2, "a full socket drops and never blocks"
     sender.close()
