@@ -63,7 +63,7 @@ class Desk(msgspec.Struct):
         self.release()
 
     def release(self) -> None:
-        """Let the held streams go on, and only those."""
+        """Let the exchanges that have arrived go on, and only those."""
         self.gate.set()
         self.gate = asyncio.Event()
 

@@ -52,6 +52,7 @@ class Exchange:
         self.desk = request.app[DESK]
         self.document: dict[str, Any] = {}
         self.fault = Fault()
+        self._gate = self.desk.gate  # of now: a release counts for every exchange that has arrived, held already or not
         self.started = False  # whether the answer has begun
         wished = wish(request, "seed")
         seed = wished or (f"{self.desk.seed} {next(self.desk.numbers)}" if self.desk.seed is not None else "")
@@ -151,7 +152,7 @@ class Exchange:
                 self.request.transport.abort()
             return True
         if self.fault.name == "hold":
-            await self.desk.gate.wait()
+            await self._gate.wait()
         elif self.fault.name == "stall":
             await asyncio.sleep(3600)
         return False

@@ -151,6 +151,8 @@ def _mistral_chunk(exchange: Exchange, document: dict[str, Any]) -> dict[str, An
         choice.pop("logprobs")
         choice["delta"].pop("refusal", None)
         choice["delta"]["content"] = choice["delta"].get("content") or ""
+        for call in choice["delta"].get("tool_calls", []):
+            call["id"] = exchange.make_id("", 9, variant=str(call["index"]))
     return document
 
 
