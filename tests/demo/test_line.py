@@ -70,5 +70,5 @@ def test_failures_are_counted_and_give_an_empty_answer(behind_prefix: Client) ->
 
 
 def test_a_refusal_of_the_proxy_ends_the_work(behind_prefix: Client) -> None:
-    with pytest.raises(NoWay, match="caller_unknown_upstream"):
+    with pytest.raises(NoWay, match="refused with 404: no demo"):
         use(behind_prefix, lambda line: line.chat(CHAT), agent="refused")
