@@ -22,7 +22,7 @@ from proxy.pricing.shelf import is_current
 
 log = logging.getLogger("weighbridge")
 _BACKLOG = 4096
-_MAX_PAUSE_S = 10.0
+_MAX_PAUSE_S = 0.5  # callers wait in the backlog meanwhile
 
 
 class CannotStart(Exception):
