@@ -114,7 +114,7 @@ class Exchange:
     ) -> web.StreamResponse:
         """Answer with chunks, at the pace asked for. `error` is the dialect's own way to end a stream that failed, `end` what follows the chunks."""
         response = web.StreamResponse(headers={**self.dialect.write_headers(self), **(headers or {}), "Content-Type": content_type})
-        chunks = self._encode_chunks(response, chunks)
+        chunks, end = self._encode_chunks(response, chunks, end)
         self.started = True
         await asyncio.sleep(self.fault.first_byte_delay_ms / 1000)
         await response.prepare(self.request)
@@ -136,14 +136,14 @@ class Exchange:
         await response.write_eof()
         return response
 
-    def _encode_chunks(self, response: web.StreamResponse, chunks: Iterable[bytes]) -> Iterable[bytes]:
-        """The chunks, as one compressed body in pieces where the client wished for that."""
+    def _encode_chunks(self, response: web.StreamResponse, chunks: Iterable[bytes], end: bytes) -> tuple[Iterable[bytes], bytes]:
+        """The chunks and their end; as one compressed body in pieces where the client wished for that."""
         encoding = wish(self.request, "encoding")
         if encoding not in self.desk.encoders:
-            return chunks
+            return chunks, end
         response.headers["Content-Encoding"] = encoding
-        whole = self.desk.encoders[encoding](b"".join(chunks))
-        return [whole[start : start + 64] for start in range(0, len(whole), 64)]
+        whole = self.desk.encoders[encoding](b"".join(chunks) + end)
+        return [whole[start : start + 64] for start in range(0, len(whole), 64)], b""
 
     async def go_wrong(self) -> bool:
         """Cut the connection (True), or fall silent for as long as the fault says."""
