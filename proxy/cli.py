@@ -24,6 +24,7 @@ from proxy.controlplane import show
 from proxy.controlplane.api import answer
 from proxy.controlplane.reports import DIMENSIONS, BadQuestion, Report
 from proxy.controlplane.store import QueryTooLong, Store, StoreBroken, StoreBusy
+from proxy.demo import fleet
 
 _TIMEOUT_S = 40.0
 _REPORTS = {
@@ -50,6 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         command.add_argument("--config", help="the YAML file; without it the defaults hold")
     commands.choices["demo"].add_argument("--url", help="base URL of the proxy, if not the one of the config")
+    commands.choices["demo"].add_argument("--seconds", type=float, default=20.0, help="how long they work (default: 20)")
     for name, text in _REPORTS.items():
         _add_report(commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + "."), name)
     return parser
@@ -153,7 +155,7 @@ def run_command(options: argparse.Namespace) -> int:
         return check(options.config)
     config = load(options.config)
     if options.command == "demo":
-        return 0
+        return fleet.run(options.url or address_of(config.listen), options.seconds)
     print(show.write(ask(config, options.command, read_question(options)), options.format), end="")
     return 0
 

@@ -75,11 +75,12 @@ class Settler:
             self._ratios.learn(model, call.ask.prompt_bytes, reading.output_bytes, reading.usage)
             self._remember(reading.response_id, True)
             return reading.usage, "reported"
-        if reading.finish in ("queued", "in_progress"):
+        if reading.finish in ("queued", "in_progress") and call.outcome is None:  # a background response: its usage comes later
             self._remember(reading.response_id, False)
             return None, "none"
         if call.kind.operation in _ESTIMATED:
             self.estimates += 1
+            self._remember(reading.response_id, True)
             return self._ratios.estimate(model, call.ask.prompt_bytes, reading.output_bytes), "estimated"
         return None, "none"
 

@@ -149,9 +149,6 @@ class Connection(asyncio.Protocol):
         if self._receiver is None and self.transport is not None:
             self._leave()
 
-    def eof_received(self) -> bool:
-        return False
-
     def connection_lost(self, error: Exception | None) -> None:
         self.pool.forget(self)
         receiver, self._receiver = self._receiver, None

@@ -93,6 +93,15 @@ def test_a_background_response_is_charged_once_when_it_is_fetched(desk):
     assert figures(settle(call(kind=responses, method="GET", reading=done))) == (None, None, "none", 0, "unbilled")
 
 
+def test_a_stream_cut_while_in_progress_is_estimated_and_not_charged_again(desk):
+    settle, _ = desk
+    responses = Kind("openai.responses", "chat", json_body=True)
+    cut = Reading(model="m", response_id="resp_2", finish="in_progress", output_bytes=420)
+    assert figures(settle(call(kind=responses, outcome="upstream_cut", reading=cut)))[:3] == (1000, 100, "estimated")
+    done = Reading(model="m", response_id="resp_2", usage=Usage(1000, 10), finish="completed")
+    assert figures(settle(call(kind=responses, method="GET", reading=done)))[3:] == (0, "unbilled")
+
+
 def test_the_presented_key_stays_out_of_the_record(desk):
     settle, _ = desk
     record = settle(call(401, reading=Reading(error="Incorrect API key provided: sk-live-1234."), secret="sk-live-1234"))
