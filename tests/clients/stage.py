@@ -1,0 +1,117 @@
+"""The stage: the simulated provider, a tap in front of it, the data plane in front of that, and a tap in front of all."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from proxy.demo.desk import DESK
+from proxy.demo.provider import start
+from tests.clients.tap import Exchange, Tap
+from tests.simulated.provider import make_app
+
+DIALECTS = ("openai", "anthropic", "gemini", "mistral", "cohere", "bedrock", "ollama")
+_OWN_DIALECT = {"mistral": "openai"}
+
+
+class Stage:
+    """All of it, running until `close`. The provider and the taps share a thread; the data plane is a process of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._journal = folder / "state" / "journal"
+        self._offsets: dict[Path, int] = {}
+        self._records: dict[str, list[dict]] = {}
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="stage", daemon=True)
+        self._thread.start()
+        self._runner, provider_port = self._run(self._open_provider())
+        self.far: Tap = self._run(Tap(provider_port).open())
+        self._plane, plane_port = self._start_plane(folder)
+        self.near: Tap = self._run(Tap(plane_port).open())
+
+    def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+
+    async def _open_provider(self) -> tuple[web.AppRunner, int]:
+        self._app = make_app(seed="clients")
+        runner = await start(app=self._app)
+        return runner, runner.addresses[0][1]
+
+    def _start_plane(self, folder: Path) -> tuple[subprocess.Popen, int]:
+        upstreams = {name: {"url": f"http://127.0.0.1:{self.far.port}", "dialect": _OWN_DIALECT.get(name, name)} for name in DIALECTS}
+        config = folder / "weighbridge.yaml"
+        config.write_text(json.dumps({"state_dir": str(folder / "state"), "demo": False, "upstreams": upstreams}))
+        self._journal.mkdir(parents=True)
+        with socket.socket() as listener, (folder / "plane.log").open("ab") as log:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen(512)
+            command = [sys.executable, "-m", "proxy.dataplane.plane", "--config", str(config), "--listener", str(listener.fileno())]
+            plane = subprocess.Popen(command, pass_fds=[listener.fileno()], stdout=log, stderr=log)
+            return plane, listener.getsockname()[1]
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Run a plain function of the taps on their loop."""
+
+        async def run() -> Any:
+            return function(*arguments)
+
+        return self._run(run())
+
+    def begin(self) -> None:
+        """Let the provider forget everything, so that it gives the same answers again, and the taps too."""
+        self.call(self._app[DESK].reset)
+        self.take()
+
+    def hold(self, after: int) -> None:
+        """Hold the provider's next answers back behind `after` chunks."""
+        self.far.hold_after = after
+
+    def release(self) -> bool:
+        """Let held answers go on; whether the provider's answer was still unfinished."""
+        return self.call(self.far.release)
+
+    def take(self) -> tuple[list[Exchange], list[Exchange]]:
+        """What passed the near and the far tap since the last time."""
+        return self.call(lambda: (self.near.take(), self.far.take()))
+
+    def records(self, task: str, number: int, seconds: float = 10) -> list[dict]:
+        """The records of a task, once there are `number` of them, in the order of their beginning."""
+        deadline = time.monotonic() + seconds
+        while True:
+            self._read_journal()
+            found = self._records.get(task, [])
+            if len(found) >= number or time.monotonic() > deadline:
+                return sorted(found, key=lambda record: record["started_ns"])
+            time.sleep(0.005)
+
+    def _read_journal(self) -> None:
+        for path in sorted(self._journal.iterdir()):
+            with path.open("rb") as segment:
+                segment.seek(self._offsets.get(path, 0))
+                whole = segment.read().rpartition(b"\n")[0]
+            self._offsets[path] = self._offsets.get(path, 0) + (len(whole) + 1 if whole else 0)
+            for line in whole.splitlines():
+                event = json.loads(line)
+                if "call" in event:
+                    self._records.setdefault(event["call"].get("task") or "", []).append(event["call"])
+
+    def close(self) -> None:
+        self._plane.terminate()
+        self._plane.wait(20)
+        self.call(self.near.close)
+        self.call(self.far.close)
+        self._run(self._runner.cleanup())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
