@@ -8,6 +8,7 @@ PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 LOCKED := $(PIP) install --require-hashes --requirement
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+CLIENTS := .cache/clients/.installed .cache/frameworks/.installed $(if $(shell command -v npm),.cache/node/.installed)
 SOURCES := proxy tests benchmarks $(wildcard evaluators)
 
 .PHONY: run demo test lint lock bench clean
@@ -19,6 +20,7 @@ demo: $(VENV)/.installed
 	@$(BIN)/weighbridge demo --config $(CONFIG)
 
 test: lint
+	@$(MAKE) --no-print-directory -j3 $(CLIENTS)
 	@$(BIN)/python -m pytest
 
 lint: $(VENV)/.tested
@@ -56,4 +58,17 @@ $(VENV)/.tested: requirements/test.txt $(VENV)/.installed
 
 $(VENV)/.locking: requirements/lock.txt | $(VENV)/bin/python
 	@$(LOCKED) requirements/lock.txt
+	@touch $@
+
+# The real clients that tests/clients/ runs: two Python environments and a folder of Node packages, apart from all else.
+.cache/%/.installed: requirements/%.txt
+	@echo "Installing the real clients of requirements/$*.txt ..."
+	@"$(PYTHON)" -m venv --clear .cache/$*
+	@.cache/$*/bin/python -m pip -qq --disable-pip-version-check install --no-compile --require-hashes --requirement $<
+	@touch $@
+
+.cache/node/.installed: tests/clients/node/package.json tests/clients/node/package-lock.json tests/clients/node/.npmrc
+	@echo "Installing the real clients of tests/clients/node ..."
+	@mkdir -p .cache/node && cp $^ .cache/node/
+	@cd .cache/node && npm ci --ignore-scripts --loglevel=error >/dev/null && node node_modules/@anthropic-ai/claude-code/install.cjs >/dev/null
 	@touch $@
