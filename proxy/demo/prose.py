@@ -15,6 +15,7 @@ from typing import Any
 _TOKEN = re.compile(r"\w{1,5}|[^\w\s]")
 _PIECE = re.compile(r"\s*\S+|\s+$")
 _WORD = re.compile(r"[A-Za-z][A-Za-z-]{3,}")
+_SPARSE_DEPTH, _MOST_DEPTH = 4, 8
 _PLAIN = frozenset(
     re.findall(
         r"\w+",
@@ -97,7 +98,8 @@ def cut_text(text: str, most_tokens: int) -> tuple[str, bool]:
 def make_instance(schema: dict[str, Any] | None, dice: random.Random, root: dict[str, Any] | None = None, depth: int = 0) -> Any:
     """A value that the JSON schema allows: the first choice of every union, the least of every range.
 
-    Gemini's upper-case type names are understood. Past a depth of 12 (a schema that contains itself) it ends with None.
+    Gemini's upper-case type names are understood. Below a depth of 4 it holds only what is required, so that a schema that
+    contains itself comes to an end; one that requires itself ends with None.
     """
     schema, root = schema if isinstance(schema, dict) else {}, root or (schema if isinstance(schema, dict) else {})
     if "$ref" in schema:
@@ -105,7 +107,7 @@ def make_instance(schema: dict[str, Any] | None, dice: random.Random, root: dict
     for union in ("anyOf", "oneOf", "allOf"):
         if schema.get(union):
             return make_instance(schema[union][0], dice, root, depth + 1)
-    if depth > 12:
+    if depth > _MOST_DEPTH:
         return None
     if "const" in schema:
         return schema["const"]
@@ -114,9 +116,14 @@ def make_instance(schema: dict[str, Any] | None, dice: random.Random, root: dict
     kind = schema.get("type")
     kind = str(kind[0] if isinstance(kind, list) and kind else kind or ("object" if "properties" in schema else "string")).lower()
     if kind == "object":
-        return {name: make_instance(inner, dice, root, depth + 1) for name, inner in (schema.get("properties") or {}).items()}
+        properties = schema.get("properties") or {}
+        names = [name for name in properties if depth <= _SPARSE_DEPTH or name in schema.get("required", ())]
+        return {name: make_instance(properties[name], dice, root, depth + 1) for name in names}
     if kind == "array":
-        return [make_instance(schema.get("items"), dice, root, depth + 1) for _ in range(max(1, int(schema.get("minItems") or 2)))]
+        return [
+            make_instance(schema.get("items"), dice, root, depth + 1)
+            for _ in range(int(schema.get("minItems") or (2 if depth <= _SPARSE_DEPTH else 0)))
+        ]
     if kind in ("integer", "number"):
         least = int(schema.get("minimum", schema.get("exclusiveMinimum", 0))) + 1
         number = min(dice.randint(least, least + 40), int(schema.get("maximum", least + 40)))
@@ -139,6 +146,6 @@ def _make_string(schema: dict[str, Any], dice: random.Random) -> str:
 def _follow(reference: str, root: dict[str, Any]) -> dict[str, Any]:
     """The schema that a local reference such as `#/$defs/Item` names; an empty one where it names none."""
     found: Any = root
-    for step in reference.removeprefix("#/").split("/"):
+    for step in filter(None, reference.removeprefix("#").split("/")):
         found = found.get(step) if isinstance(found, dict) else None
     return found if isinstance(found, dict) else {}

@@ -52,9 +52,10 @@ def test_cut_never_ends_cleanly(provider: Client, stream: bool) -> None:
 
 
 def test_hold_sends_the_beginning_and_waits_for_release(provider: Client) -> None:
-    response = provider.open("/v1/chat/completions", {**CHAT, "stream": True}, {"x-demo-fault": "hold", "x-demo-fault-after": "1"})
+    headers = {"x-demo-fault": "hold", "x-demo-fault-after": "1", "x-demo-chunk-delay-ms": "0"}
+    response = provider.open("/v1/chat/completions", {**CHAT, "stream": True}, headers)
     assert b'"role":"assistant"' in response.readline()
-    assert provider.state()["running"] == 1
+    assert [provider.state()["running"] for _ in range(40)] == [1] * 40  # in this many turns the whole stream would have been sent
     assert provider.ask("/__demo/release", b"").status == 204
     assert response.read().endswith(b"data: [DONE]\n\n")
 

@@ -52,5 +52,13 @@ def test_an_instance_is_what_its_schema_allows() -> None:
 
 
 def test_a_schema_that_contains_itself_comes_to_an_end() -> None:
-    schema = {"type": "object", "properties": {"next": {"$ref": "#"}, "other": {"$ref": "#/nowhere"}}}
-    assert make_instance(schema, generator("x"))["other"] is not None
+    many = {"type": "array", "items": {"$ref": "#"}}
+    optional = {"type": "object", "properties": {"name": {"type": "string"}, "nodes": many, "next": {"$ref": "#"}}, "required": ["name"]}
+    node, depth = make_instance(optional, generator("x")), 0
+    while "next" in node:
+        node, depth = node["next"], depth + 1
+    assert depth > 2 and list(node) == ["name"]
+    nullable = {"type": "object", "properties": {"next": {"anyOf": [{"$ref": "#"}, {"type": "null"}]}}, "required": ["next"]}
+    assert "{'next': None}" in str(make_instance(nullable, generator("x")))
+    endless = {"type": "object", "properties": {"next": {"$ref": "#"}}, "required": ["next"]}
+    assert "None" in str(make_instance(endless, generator("x")))
