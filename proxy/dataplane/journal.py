@@ -45,6 +45,11 @@ class JournalWriter:
         """Lines held in memory because the disk refused them."""
         return self._waiting_lines
 
+    @property
+    def has_pending(self) -> bool:
+        """Whether lines have been noted in this turn that are not written yet."""
+        return bool(self._pending)
+
     def opened(self, event: Opened) -> None:
         """Note that a call goes upstream now."""
         self._pending.append(b'{"opened":' + _encode(event) + b"}\n")

@@ -21,8 +21,13 @@ class Outbox:
         self._armed = False
 
     def send(self, transport: asyncio.Transport | None, data: bytes) -> None:
-        """Write bytes to a socket at the end of this turn."""
-        if transport is not None:
+        """Write bytes to a socket at the end of this turn; at once where nothing has to go before them."""
+        if transport is None:
+            return
+        if not self._actions and not self._journal.has_pending:
+            if not transport.is_closing():
+                transport.write(data)
+        else:
             self._actions.append((transport, data))
             if not self._armed:
                 self.arm()

@@ -27,7 +27,7 @@ from proxy.errors import Refusal
 from proxy.wire import read_ask, recognise
 
 _ids = count()
-_samples = count()  # every 16th request body goes along with its sample, to teach the estimator
+_samples = count()  # every 64th request body goes along with its sample, to teach the estimator
 _PROCESS = os.urandom(4).hex()
 
 
@@ -143,7 +143,7 @@ class Traffic:
             raise Refusal("caller_invalid_json", f"The request body is not valid JSON ({where}).") from None
         if kind.needs_model and call.ask.model is None and kind.model is None and not upstream.model_optional:
             raise Refusal("caller_model_absent", "The request names no model: set the field `model` (or `model_optional: true` for this upstream).")
-        if self._config.capture.content or not call.ask.usage_expected or next(_samples) % 16 == 0:
+        if self._config.capture.content or not call.ask.usage_expected or next(_samples) % 64 == 0:
             call.body = content
         return body
 

@@ -13,6 +13,8 @@ class Notes:
         self._happened = happened
         self._closing = False
 
+    has_pending = True
+
     def flush(self) -> None:
         self._happened.append("journal")
 
@@ -44,6 +46,19 @@ def test_the_journal_is_written_before_any_byte_leaves():
         assert happened == ["journal", ("upstream", b"request"), ("client", b"answer"), ("client", b"end"), ("client", "closed")]
         await asyncio.sleep(0)
         assert happened.count("journal") == 1
+
+    asyncio.run(main())
+
+
+def test_with_nothing_to_write_before_it_a_piece_of_a_stream_leaves_at_once():
+    happened: list = []
+
+    async def main():
+        journal, client = Notes("journal", happened), Notes("client", happened)
+        journal.has_pending = False
+        outbox = Outbox(journal)
+        outbox.send(client, b"chunk")
+        assert happened == [("client", b"chunk")]
 
     asyncio.run(main())
 
