@@ -1,0 +1,116 @@
+"""The admin port over real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import socket
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import msgspec
+from aiohttp import web
+
+from proxy.call import Pulse
+from proxy.controlplane.api import Admin
+from proxy.controlplane.metrics import Metrics
+from proxy.controlplane.samples import SampleReceiver
+from proxy.controlplane.store import Keeper, Loaded
+from tests.controlplane.conftest import START_NS, call
+
+PULSE = b"P" + msgspec.msgpack.encode(Pulse(**{field.name: 7 for field in msgspec.structs.fields(Pulse)}))
+
+
+@asynccontextmanager
+async def serve(tmp_path: Path, opened: bool = True) -> AsyncIterator[tuple[Callable, Keeper, SampleReceiver]]:
+    """(get(path) → (status, headers, text), keeper, receiver)."""
+    keeper = Keeper(tmp_path / "db", lambda _: True)
+    if opened:
+        store = keeper.open()
+        calls = [call(number, agent=f"<b>{number % 2}</b>", cost_nano_usd=None if number == 3 else 1_000_000) for number in range(4)]
+        store.load(Loaded(calls=[one[8:-2] for one in calls]))
+    with socket.socket() as unused:
+        receiver = SampleReceiver(unused)
+    threads = ThreadPoolExecutor(2)
+    runner = web.AppRunner(Admin(keeper, Metrics([]), receiver, threads, lambda: START_NS + 10**12).build(), access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    base = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    async with aiohttp.ClientSession() as session:
+
+        async def get(path: str, method: str = "GET") -> tuple[int, dict, str]:
+            async with session.request(method, base + path) as response:
+                return response.status, dict(response.headers), await response.text()
+
+        yield get, keeper, receiver
+    await runner.cleanup()
+    threads.shutdown()
+    keeper.close()
+
+
+def test_reports_are_json_or_csv(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with serve(tmp_path) as (get, _, _):
+            status, headers, text = await get("/api/report?by=agent&since=1h")
+            rows = msgspec.json.decode(text)["rows"]
+            assert (status, headers["Content-Type"], len(rows)) == (200, "application/json", 2)
+            assert [(row["agent"], row["cost_usd"], row["unpriced"]) for row in rows] == [("<b>0</b>", "0.002", 0), ("<b>1</b>", "0.001", 1)]
+            status, headers, text = await get("/api/calls?last=2&format=csv")
+            assert (status, headers["Content-Type"]) == (200, "text/csv; charset=utf-8")
+            assert [row["id"] for row in csv.DictReader(io.StringIO(text))] == ["call-3", "call-2"]
+            for name in ("agents", "unpriced"):
+                assert msgspec.json.decode((await get(f"/api/{name}"))[2])["rows"]
+            assert msgspec.json.decode((await get("/api/calls?agent=%3Cb%3E1%3C/b%3E"))[2])["rows"][0]["id"] == "call-3"
+
+    asyncio.run(scenario())
+
+
+def test_a_wrong_question_says_what_to_ask(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with serve(tmp_path) as (get, _, _):
+            for path, hint in (
+                ("/api/report?by=colour", "choose from agent"),
+                ("/api/report?since=yesterday", "24h"),
+                ("/api/calls?last=0", "1 to"),
+                ("/api/calls?last=many", "a number"),
+                ("/api/report?format=xml", "json or csv"),
+                ("/api/report?sql=SELECT+1", "choose from agent"),
+            ):
+                status, headers, text = await get(path)
+                assert status == 400 and hint in msgspec.json.decode(text)["message"] and "nosniff" in headers["X-Content-Type-Options"]
+            assert (await get("/nothing"))[0] == 404
+            assert (await get("/api/report", "POST"))[0] == 405
+
+    asyncio.run(scenario())
+
+
+def test_health_and_metrics_need_no_database_and_reports_say_why_they_wait(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with serve(tmp_path, opened=False) as (get, _, receiver):
+            assert (await get("/healthz"))[0] == 200
+            assert (await get("/readyz"))[0] == 503
+            receiver.take(PULSE)
+            assert (await get("/readyz"))[0] == 200
+            status, headers, text = await get("/metrics")
+            assert status == 200 and "weighbridge_build_info" in text and headers["Content-Type"].startswith("text/plain; version=0.0.4")
+            status, headers, text = await get("/api/report")
+            assert status == 503 and "try again" in msgspec.json.decode(text)["message"] and headers["Retry-After"]
+
+    asyncio.run(scenario())
+
+
+def test_the_page_lists_what_there_is_and_runs_nothing(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with serve(tmp_path) as (get, _, _):
+            _, headers, text = await get("/")
+            assert "default-src 'none'" in headers["Content-Security-Policy"] and "<script" not in text
+            for path in ("/api/report", "/api/calls", "/api/agents", "/api/unpriced", "/metrics", "/healthz", "/readyz"):
+                assert f'href="{path}' in text
+                assert (await get(path))[0] in (200, 503)
+
+    asyncio.run(scenario())

@@ -1,0 +1,116 @@
+"""The loader's thread: it recovers from a failing store, sets a broken one aside, and ends with everything loaded."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from proxy.config import Config, Journal
+from proxy.controlplane.loader import Loader
+from proxy.controlplane.store import Store
+from tests.controlplane.conftest import Segments, add, call, ids
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return Config(state_dir=str(tmp_path))
+
+
+def make(config: Config, observed: list, waits: int = 10) -> Loader:
+    """A loader that never sleeps and stops after so many pauses."""
+    loader = Loader(config, [observed.extend], deque())
+    pauses: list[float] = []
+
+    def wait(seconds: float) -> bool:
+        pauses.append(seconds)
+        if len(pauses) >= waits:
+            loader.stopping.set()
+        return loader.stopping.is_set()
+
+    loader.stopping.wait = wait  # type: ignore[method-assign]
+    return loader
+
+
+def rows(config: Config) -> list[str]:
+    store = Store(config.database, read_only=True)
+    found = ids(store)
+    store.close()
+    return found
+
+
+def test_it_loads_all_and_ends(config: Config, segments: Segments) -> None:
+    add(segments.begin(1), b"".join(call(number) for number in range(30)))
+    observed: list = []
+    make(config, observed, waits=2).run()
+    assert len(rows(config)) == len(observed) == 30
+
+
+def test_what_comes_before_the_end_is_loaded(config: Config, segments: Segments) -> None:
+    add(segments.begin(1), call(1))
+    loader = make(config, [])
+    loader.stopping.set()
+    thread = threading.Thread(target=Loader.run, args=(loader,), daemon=True)
+    thread.start()
+    thread.join(20)
+    assert not thread.is_alive()
+
+
+def test_a_store_that_fails_once_is_opened_again_and_nothing_is_doubled(config: Config, segments: Segments, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(segments.begin(1), call(1) + call(2))
+    failures, real = [OSError(28, "No space left on device"), duckdb.IOException("No space left"), duckdb.FatalException("invalidated")], Store.load
+
+    def load(store: Store, loaded: object) -> list[int]:
+        if failures:
+            raise failures.pop()
+        return real(store, loaded)
+
+    monkeypatch.setattr(Store, "load", load)
+    observed: list = []
+    loader = make(config, observed)
+    loader.run()
+    assert (rows(config), len(observed), loader.failures, loader.keeper.rebuilds) == (["call-1", "call-2"], 2, 3, 0)
+
+
+def test_a_store_that_goes_on_failing_is_made_again_and_nothing_is_counted_twice(
+    config: Config, segments: Segments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = segments.begin(1)
+    segments.alive.add(11)
+    add(path, call(1))
+    observed: list = []
+    loader = make(config, observed, waits=12)
+    loader.reader = segments.reader()
+    real, opened_first = Store.load, []
+
+    def load(store: Store, loaded: object) -> list[int]:
+        opened_first.append(store)
+        if store is opened_first[0] and len(opened_first) == 1:
+            done = real(store, loaded)
+            add(path, call(2))
+            return done
+        if loader.keeper.rebuilds == 0:
+            raise duckdb.FatalException("a block is damaged")
+        return real(store, loaded)
+
+    monkeypatch.setattr(Store, "load", load)
+    loader.run()
+    assert (rows(config), loader.keeper.rebuilds) == (["call-1", "call-2"], 1)
+    assert [one.id for one in observed] == ["call-1", "call-2"]
+    assert [one.name for one in config.database.parent.iterdir() if ".broken-" in one.name]
+
+
+def test_content_is_kept_and_old_segments_go(tmp_path: Path, segments: Segments) -> None:
+    config = Config(state_dir=str(tmp_path), journal=Journal(retain_bytes=1))
+    add(segments.begin(1), call(1))
+    loader = make(config, [], waits=2)
+    loader.reader = segments.reader()
+    loader._content.append(("call-1", 5, "prompt", "output", "[]"))
+    loader.run()
+    store = Store(config.database, read_only=True)
+    assert store.query("SELECT * FROM content")[1] == [("call-1", 5, "prompt", "output", "[]")]
+    store.close()
+    assert list(segments.folder.iterdir()) == []
