@@ -156,7 +156,7 @@ def run_command(options: argparse.Namespace) -> int:
     config = load(options.config)
     if options.command == "demo":
         return fleet.run(options.url or address_of(config.listen), options.seconds)
-    print(show.write(ask(config, options.command, read_question(options)), options.format), end="")
+    print(show.write(ask(config, options.command, read_question(options)), options.format), end="", flush=True)
     return 0
 
 
