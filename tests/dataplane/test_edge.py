@@ -19,8 +19,10 @@ def test_mending_changes_names_only(lines, body):
     head = b"GET / HTTP/1.1\r\n" + b"".join(line + b"\r\n" for line in lines)
     data = head + b"\r\n" + body
     mended = mend_head(data, data.find(b"\r\n\r\n"))
-    assert mended.replace(SECOND, b"") == data
-    assert mended.endswith(body) and mended.lower().count(b"\nuser-agent:", 0, len(head)) <= 1
+    assert mended.endswith(b"\r\n" + body)
+    mended_head = mended[: len(mended) - len(body)]
+    assert mended_head.lower().replace(SECOND.lower(), b"") == (head + b"\r\n").lower()
+    assert mended_head.lower().count(b"\nuser-agent:") <= 1
 
 
 @pytest.mark.parametrize("size", [1, 7, 64])
