@@ -15,7 +15,8 @@ from typing import Any
 _TOKEN = re.compile(r"\w{1,5}|[^\w\s]")
 _PIECE = re.compile(r"\s*\S+|\s+$")
 _WORD = re.compile(r"[A-Za-z][A-Za-z-]{3,}")
-_SPARSE_DEPTH, _MOST_DEPTH = 4, 8
+_SPARSE_DEPTH, _MOST_DEPTH = 3, 8
+_MOST_ITEMS, _MOST_LETTERS = 50, 1000
 _PLAIN = frozenset(
     re.findall(
         r"\w+",
@@ -98,7 +99,7 @@ def cut_text(text: str, most_tokens: int) -> tuple[str, bool]:
 def make_instance(schema: dict[str, Any] | None, dice: random.Random, root: dict[str, Any] | None = None, depth: int = 0) -> Any:
     """A value that the JSON schema allows: the first choice of every union, the least of every range.
 
-    Gemini's upper-case type names are understood. Below a depth of 4 it holds only what is required, so that a schema that
+    Gemini's upper-case type names are understood. Below a depth of 3 it holds only what is required, so that a schema that
     contains itself comes to an end; one that requires itself ends with None.
     """
     schema, root = schema if isinstance(schema, dict) else {}, root or (schema if isinstance(schema, dict) else {})
@@ -120,10 +121,8 @@ def make_instance(schema: dict[str, Any] | None, dice: random.Random, root: dict
         names = [name for name in properties if depth <= _SPARSE_DEPTH or name in schema.get("required", ())]
         return {name: make_instance(properties[name], dice, root, depth + 1) for name in names}
     if kind == "array":
-        return [
-            make_instance(schema.get("items"), dice, root, depth + 1)
-            for _ in range(int(schema.get("minItems") or (2 if depth <= _SPARSE_DEPTH else 0)))
-        ]
+        count = min(int(schema.get("minItems") or (2 if depth <= _SPARSE_DEPTH else 0)), _MOST_ITEMS)
+        return [make_instance(schema.get("items"), dice, root, depth + 1) for _ in range(count)]
     if kind in ("integer", "number"):
         least = int(schema.get("minimum", schema.get("exclusiveMinimum", 0))) + 1
         number = min(dice.randint(least, least + 40), int(schema.get("maximum", least + 40)))
@@ -140,7 +139,7 @@ def _make_string(schema: dict[str, Any], dice: random.Random) -> str:
     if shape in ("email", "uri", "uuid"):
         return {"email": "mara.lind@example.com", "uri": "https://example.com/records/17", "uuid": "5f0c3a52-8d9e-4a7b-9c11-2e64d7a0b3f8"}[shape]
     text = f"{dice.choice(_NOUNS)} {dice.choice(_NOUNS)}"
-    return text.ljust(int(schema.get("minLength") or 0), "n")[: int(schema.get("maxLength") or 80)]
+    return text.ljust(min(int(schema.get("minLength") or 0), _MOST_LETTERS), "n")[: int(schema.get("maxLength") or _MOST_LETTERS)]
 
 
 def _follow(reference: str, root: dict[str, Any]) -> dict[str, Any]:

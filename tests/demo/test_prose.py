@@ -62,3 +62,8 @@ def test_a_schema_that_contains_itself_comes_to_an_end() -> None:
     assert "{'next': None}" in str(make_instance(nullable, generator("x")))
     endless = {"type": "object", "properties": {"next": {"$ref": "#"}}, "required": ["next"]}
     assert "None" in str(make_instance(endless, generator("x")))
+
+
+def test_absurd_sizes_are_bounded() -> None:
+    assert len(make_instance({"type": "array", "minItems": 10**9}, generator("x"))) == 50
+    assert len(make_instance({"type": "string", "minLength": 10**9}, generator("x"))) == 1000
