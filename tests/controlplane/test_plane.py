@@ -76,12 +76,13 @@ def test_twelve_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
         for round_ in range(12):
             path = segments.begin(round_, pid=os.getpid(), process_ns=1)
             plane.start()
+            plane.wait_for(number)
             for _ in range(chance.randint(3, 10)):
                 lines = b"".join(opened(one) + call(one) for one in range(number, number + 200))
                 number += 200
                 cut = chance.randint(0, len(lines))
                 add(path, lines[:cut])
-                threading.Event().wait(chance.random() * 0.15)
+                threading.Event().wait(chance.random() * 0.2)
                 add(path, lines[cut:])
             plane.process.send_signal(signal.SIGKILL)
             plane.process.wait()
