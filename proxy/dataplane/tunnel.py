@@ -109,6 +109,7 @@ class Tunnel(Relay):
     def abandon(self) -> None:
         if self._tunnel:
             self._close_current("caller_gone")
+            self._call.settled |= self._responses > 0
         super().abandon()
 
     # --- the calls on the socket ----------------------------------------------------------------------------------

@@ -117,6 +117,26 @@ def test_an_upstream_that_breaks_off_leaves_a_cut_call(run, tmp_path):
     run(main())
 
 
+def test_a_client_that_leaves_without_a_word_after_its_answers_leaves_no_record_of_the_socket(run, tmp_path):
+    async def main():
+        left = asyncio.Event()
+
+        async def answer(socket):
+            await respond(socket)
+            left.set()
+
+        async with open_site(tmp_path, answer) as (url, records), aiohttp.ClientSession() as session:
+            socket = await session.ws_connect(url)
+            await socket.send_str(json.dumps(CREATE))
+            for _ in range(3):
+                await socket.receive()
+            socket._response.connection.transport.abort()
+            await asyncio.wait_for(left.wait(), 1)
+        assert [record["outcome"] for record in records()] == ["ok"]
+
+    run(main())
+
+
 def test_a_client_that_leaves_ends_the_call_and_the_upstream(run, tmp_path):
     left = asyncio.Event()
 
