@@ -69,7 +69,7 @@ class Settler:
         if call.answer.sent_ns is None or (status is not None and not 200 <= status < 300):
             return None, "none"
         model = reading.model or call.kind.model or call.ask.model or ""
-        if call.method == "GET" and call.transport == "http":
+        if _is_retrieval(call):
             return (reading.usage, "reported") if self._is_first_charge(reading) else (None, "none")
         if reading.usage is not None:
             self._ratios.learn(model, call.ask.prompt_bytes, reading.output_bytes, reading.usage)
@@ -78,7 +78,7 @@ class Settler:
         if reading.finish in ("queued", "in_progress") and call.outcome is None:  # a background response: its usage comes later
             self._remember(reading.response_id, False)
             return None, "none"
-        if call.kind.operation in _ESTIMATED:
+        if call.kind.operation in _ESTIMATED and (call.kind.json_body or call.transport == "websocket"):
             self.estimates += 1
             self._remember(reading.response_id, True)
             return self._ratios.estimate(model, call.ask.prompt_bytes, reading.output_bytes), "estimated"
@@ -102,7 +102,7 @@ class Settler:
         if answer.sent_ns is None or (answer.status is not None and answer.status >= 400):
             return _UNBILLED
         if usage is None:
-            known = call.method in ("GET", "HEAD", "DELETE", "OPTIONS") and self._responses.get(reading.response_id or "", True)
+            known = _is_retrieval(call) and self._responses.get(reading.response_id or "", True)
             return _UNBILLED if known or call.kind.operation in ("count_tokens", "files", "batches") else _UNKNOWN
         return self._book.price(
             upstream=call.upstream,
@@ -138,6 +138,13 @@ class Settler:
                 output_bytes=reading.output_bytes,
             )
         )
+
+
+def _is_retrieval(call: Call) -> bool:
+    """Whether the request asks for something that an earlier call has made (or for nothing that costs)."""
+    if call.transport != "http" or call.kind.json_body:
+        return False
+    return call.method in ("GET", "HEAD", "DELETE", "OPTIONS") or call.kind.format == "openai.responses"
 
 
 def hide(text: str, key: str | None) -> str:

@@ -86,11 +86,12 @@ def test_a_call_is_settled_once(desk):
 
 def test_a_background_response_is_charged_once_when_it_is_fetched(desk):
     settle, _ = desk
-    responses = Kind("openai.responses", "chat", json_body=True)
+    responses, retrieval = Kind("openai.responses", "chat", json_body=True), Kind("openai.responses", "chat")
     done = Reading(model="m", response_id="resp_1", usage=Usage(1000, 10), finish="completed")
     assert figures(settle(call(kind=responses, reading=Reading(model="m", response_id="resp_1", finish="queued"))))[2:4] == ("none", None)
-    assert figures(settle(call(kind=responses, method="GET", reading=done))) == (1000, 10, "reported", 1_020_000, "override")
-    assert figures(settle(call(kind=responses, method="GET", reading=done))) == (None, None, "none", 0, "unbilled")
+    assert figures(settle(call(kind=retrieval, method="GET", reading=done))) == (1000, 10, "reported", 1_020_000, "override")
+    assert figures(settle(call(kind=retrieval, method="GET", reading=done))) == (None, None, "none", 0, "unbilled")
+    assert figures(settle(call(kind=retrieval, reading=Reading(response_id="resp_9")))) == (None, None, "none", 0, "unbilled"), "a cancel"
 
 
 def test_a_stream_cut_while_in_progress_is_estimated_and_not_charged_again(desk):
@@ -99,7 +100,7 @@ def test_a_stream_cut_while_in_progress_is_estimated_and_not_charged_again(desk)
     cut = Reading(model="m", response_id="resp_2", finish="in_progress", output_bytes=420)
     assert figures(settle(call(kind=responses, outcome="upstream_cut", reading=cut)))[:3] == (1000, 100, "estimated")
     done = Reading(model="m", response_id="resp_2", usage=Usage(1000, 10), finish="completed")
-    assert figures(settle(call(kind=responses, method="GET", reading=done)))[3:] == (0, "unbilled")
+    assert figures(settle(call(kind=Kind("openai.responses", "chat"), method="GET", reading=done)))[3:] == (0, "unbilled")
 
 
 def test_the_presented_key_stays_out_of_the_record(desk):

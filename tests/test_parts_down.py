@@ -1,0 +1,90 @@
+"""When a part is down, calls go on and nothing is lost: a full disk, a broken database, a database that somebody else holds."""
+
+import os
+import resource
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from tests.test_supervise import ASK, serve, wait_until
+
+
+def gauge(bridge, name: str) -> float | None:
+    """One unlabelled figure of /metrics; None before the first pulse."""
+    with urllib.request.urlopen(bridge.admin + "/metrics", timeout=10) as response:
+        for line in response.read().decode().splitlines():
+            if line.startswith(name + " "):
+                return float(line.split()[1])
+    return None
+
+
+def test_a_full_disk_fails_no_call_and_loses_no_record(tmp_path):
+    with serve(tmp_path) as bridge:
+        bridge.post("/a/before/demo/v1/chat/completions", ASK)
+        bridge.wait_for_calls(1)
+        plane = bridge.child("proxy.dataplane.plane")
+        unlimited = resource.prlimit(plane, resource.RLIMIT_FSIZE)
+        resource.prlimit(plane, resource.RLIMIT_FSIZE, (100, unlimited[1]))  # every further line is refused, as by a full disk
+        for _ in range(20):
+            bridge.post("/a/during/demo/v1/chat/completions", ASK)
+        wait_until(lambda: gauge(bridge, "weighbridge_journal_waiting_lines") == 40)
+        assert len(bridge.journal_calls()) == 1
+        resource.prlimit(plane, resource.RLIMIT_FSIZE, unlimited)
+        calls = bridge.wait_for_calls(21)
+        assert len({call["id"] for call in calls}) == 21 and gauge(bridge, "weighbridge_journal_lost_lines_total") == 0
+        wait_until(lambda: gauge(bridge, "weighbridge_journal_waiting_lines") == 0)
+    assert "the journal takes lines again" in (tmp_path / "log").read_text()
+
+
+def test_a_corrupt_database_is_set_aside_and_rebuilt_while_calls_go_on(tmp_path):
+    database = tmp_path / "state" / "weighbridge.duckdb"
+    with serve(tmp_path) as bridge:
+        for _ in range(5):
+            bridge.post("/a/first/demo/v1/chat/completions", ASK)
+        bridge.wait_for_calls(5)
+    database.write_bytes(b"this is no database" * 1000)
+    Path(f"{database}.wal").unlink(missing_ok=True)
+    with serve(tmp_path) as bridge:
+        bridge.post("/a/second/demo/v1/chat/completions", ASK)
+        calls = bridge.wait_for_calls(6)
+        assert sorted(call["id"] for call in calls) == sorted(bridge.journal_calls())
+        assert gauge(bridge, "weighbridge_database_rebuilds_total") == 1
+    assert [path.name for path in database.parent.glob("weighbridge.duckdb.broken-*")] and "set aside" in (tmp_path / "log").read_text()
+
+
+def test_a_database_that_somebody_holds_delays_reports_and_nothing_else(tmp_path):
+    database = tmp_path / "state" / "weighbridge.duckdb"
+    database.parent.mkdir()
+    script = f"import duckdb, sys; c = duckdb.connect({str(database)!r}); print('held', flush=True); sys.stdin.read()"
+    holder = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert holder.stdin is not None and holder.stdout is not None
+    try:
+        assert holder.stdout.readline() == "held\n"
+        with serve(tmp_path) as bridge:
+            for _ in range(5):
+                bridge.post("/a/patient/demo/v1/chat/completions", ASK)
+            assert len(bridge.journal_calls()) == 5
+            holder.stdin.close()
+            holder.wait(10)
+            assert len(bridge.wait_for_calls(5, 30)) == 5
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()
+    assert not list(database.parent.glob("*.broken-*")) and os.path.exists(database)
+
+
+def test_a_huge_body_is_refused_and_the_next_call_works(tmp_path):
+    with serve(tmp_path, limits={"body_bytes": 1_000_000}) as bridge:
+        request = urllib.request.Request(bridge.base + "/demo/v1/chat/completions", b" " * 200_000_000, {"Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=30):
+                raise AssertionError("200 MB were taken")
+        except urllib.error.HTTPError as error:
+            assert error.code == 413 and b"caller_body_too_large" in error.read()
+        except ConnectionError:
+            pass  # the answer came while the client was still sending, and it did not look
+        bridge.post("/a/next/demo/v1/chat/completions", ASK)
+        assert {call["outcome"] for call in bridge.wait_for_calls(2)} == {"ok", "caller_body_too_large"}
