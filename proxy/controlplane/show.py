@@ -18,6 +18,10 @@ from proxy.controlplane.reports import Report
 FORMATS = ("table", "csv", "json")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run: https://owasp.org/www-community/attacks/CSV_Injection
 _MAX_CELL = 60
+_OF_A_CALL = frozenset({
+    "started_ns", "agent", "task", "session", "upstream", "model", "outcome", "error", "input_tokens", "output_tokens", "cost_nano_usd",
+    "duration_ns", "first_token_ns", "rung",
+})  # fmt: skip
 
 
 def write_usd(nano_usd: int) -> str:
@@ -73,8 +77,21 @@ def _is_number(column: str, rows: list[list[Any]], place: int) -> bool:
     return not _is_moment(column) and any(isinstance(row[place], (int, float)) and not isinstance(row[place], bool) for row in rows)
 
 
+def _narrow(report: Report) -> Report:
+    """The report without what a terminal has no room for: names that no row has, and of calls all but the main columns."""
+    kept = []
+    for place, column in enumerate(report.columns):
+        is_figure = column.endswith(("_nano_usd", "_tokens", "_ns"))
+        if report.name == "calls" and column not in _OF_A_CALL:
+            continue
+        if is_figure or not report.rows or any(row[place] is not None for row in report.rows):
+            kept.append(place)
+    return msgspec.structs.replace(report, columns=[report.columns[place] for place in kept], rows=[[row[place] for place in kept] for row in report.rows])
+
+
 def write_table(report: Report) -> str:
-    """Aligned columns, numbers to the right, and how many rows."""
+    """Aligned columns, numbers to the right, and how many rows; CSV and JSON have all columns."""
+    report = _narrow(report)
     heads = [_head(column) for column in report.columns]
     cells = [[_cell(column, value) for column, value in zip(report.columns, row, strict=True)] for row in report.rows]
     widths = [max([len(head), *(len(row[place]) for row in cells)]) for place, head in enumerate(heads)]

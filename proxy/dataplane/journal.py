@@ -29,6 +29,7 @@ class JournalWriter:
         self.lines = 0
         self.bytes = 0
         self.lost = 0
+        self._process_ns = time.time_ns()  # with the pid it names this process, also where a container gives the same pid again
         self._folder = folder
         self._segment_bytes = segment_bytes
         self._pending: list[bytes] = []  # noted in this turn
@@ -119,7 +120,7 @@ class JournalWriter:
         now = time.time_ns()
         path = self._folder / f"{now:020d}-d{os.getpid()}.ndjson"
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        head = _encode({"segment": {"version": 1, "started_ns": now, "pid": os.getpid(), "writer": "d"}}) + b"\n"
+        head = _encode({"segment": {"version": 1, "started_ns": now, "process_ns": self._process_ns, "pid": os.getpid(), "writer": "d"}}) + b"\n"
         try:
             if os.write(file, head) < len(head):
                 raise OSError("no room for a segment's first line")
