@@ -92,7 +92,7 @@ def test_without_one_the_file_is_read(tmp_path: Path, write_config: Callable, un
     config = write_config(unused_port)
     assert main(["report", "--config", config, "--format", "csv", "--by", "agent"]) == 0
     assert capsys.readouterr().out.splitlines()[1].startswith("a,1,0,101,10,")
-    for command, word in (("calls", "call-2"), ("agents", "path"), ("unpriced", "new")):
+    for command, word in (("calls", "$0.000001001"), ("agents", "path"), ("unpriced", "new")):
         assert main([command, "--config", config]) == 0
         out = capsys.readouterr().out
         assert word in out and "no weighbridge runs" in out

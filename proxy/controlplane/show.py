@@ -86,7 +86,8 @@ def _narrow(report: Report) -> Report:
             continue
         if is_figure or not report.rows or any(row[place] is not None for row in report.rows):
             kept.append(place)
-    return msgspec.structs.replace(report, columns=[report.columns[place] for place in kept], rows=[[row[place] for place in kept] for row in report.rows])
+    rows = [[row[place] for place in kept] for row in report.rows]
+    return msgspec.structs.replace(report, columns=[report.columns[place] for place in kept], rows=rows)
 
 
 def write_table(report: Report) -> str:
