@@ -33,6 +33,6 @@ def run_both(stage: Stage) -> Callable[[Client, str, str], Run]:
         root = f"http://127.0.0.1:{stage.near.port}/a/{agent}/t/{task}"
         proxied = client.ask(case, root, proxied=True, on_hold=stage.hold, on_first=stage.release)
         near, far = stage.take()
-        return Run(direct, proxied, seen_directly, near, far, stage.records(task, len(far)))
+        return Run(direct, proxied, seen_directly, near, far, stage.records(len(far), task))
 
     return run

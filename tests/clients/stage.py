@@ -31,7 +31,7 @@ class Stage:
         folder.mkdir(parents=True, exist_ok=True)
         self._journal = folder / "state" / "journal"
         self._offsets: dict[Path, int] = {}
-        self._records: dict[str, list[dict]] = {}
+        self._records: list[dict] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="stage", daemon=True)
         self._thread.start()
@@ -72,6 +72,8 @@ class Stage:
         """Let the provider forget everything, so that it gives the same answers again, and the taps too."""
         self.call(self._app[DESK].reset)
         self.take()
+        self._read_journal()
+        self._records.clear()
 
     def hold(self, after: int) -> None:
         """Hold the provider's next answers back behind `after` chunks."""
@@ -85,12 +87,12 @@ class Stage:
         """What passed the near and the far tap since the last time."""
         return self.call(lambda: (self.near.take(), self.far.take()))
 
-    def records(self, task: str, number: int, seconds: float = 10) -> list[dict]:
-        """The records of a task, once there are `number` of them, in the order of their beginning."""
+    def records(self, number: int, task: str | None = None, seconds: float = 10) -> list[dict]:
+        """The records written since `begin`, only a task's if one is named, once there are `number` of them; in the order of their beginning."""
         deadline = time.monotonic() + seconds
         while True:
             self._read_journal()
-            found = self._records.get(task, [])
+            found = [record for record in self._records if task is None or record.get("task") == task]
             if len(found) >= number or time.monotonic() > deadline:
                 return sorted(found, key=lambda record: record["started_ns"])
             time.sleep(0.005)
@@ -101,10 +103,7 @@ class Stage:
                 segment.seek(self._offsets.get(path, 0))
                 whole = segment.read().rpartition(b"\n")[0]
             self._offsets[path] = self._offsets.get(path, 0) + (len(whole) + 1 if whole else 0)
-            for line in whole.splitlines():
-                event = json.loads(line)
-                if "call" in event:
-                    self._records.setdefault(event["call"].get("task") or "", []).append(event["call"])
+            self._records += [event["call"] for event in map(json.loads, whole.splitlines()) if "call" in event]
 
     def close(self) -> None:
         self._plane.terminate()

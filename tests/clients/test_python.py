@@ -24,6 +24,7 @@ CLIENTS = {
     "openai_agents_sdk": "clients",
     "instructor_openai": "frameworks",
     "litellm_sdk": "frameworks",
+    "pydantic_ai_google": "frameworks",
 }
 PYTHONS = {name: ROOT / ".cache" / environment / "bin" / "python" for name, environment in CLIENTS.items()}
 
@@ -40,6 +41,13 @@ def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]:
 def test_all_is_the_same_through_the_proxy(name: str, case: str, crew: Crew, run_both: Callable[..., Run]) -> None:
     require(PYTHONS[name].exists(), f"the environment {CLIENTS[name]!r} is not installed; `make test` installs it")
     check(run_both(crew.get(name), name, case), name, case)
+
+
+def test_a_framework_that_sends_two_user_agents_is_among_them(crew: Crew, run_both: Callable[..., Run]) -> None:
+    name = "pydantic_ai_google"
+    require(PYTHONS[name].exists(), f"the environment {CLIENTS[name]!r} is not installed; `make test` installs it")
+    (exchange,) = run_both(crew.get(name), name, "generate").far
+    assert [field.lower() for field, _ in exchange.headers].count(b"user-agent") == 2
 
 
 def test_each_script_of_cases_is_run() -> None:
