@@ -80,6 +80,6 @@ def test_a_table_without_rows_is_a_table() -> None:
 def test_a_table_leaves_out_what_a_terminal_has_no_room_for_and_csv_keeps_it():
     columns = ["started_ns", "id", "agent", "task", "session", "cost_nano_usd"]
     report = Report("calls", columns, [[0, "call-1", "a", "t", None, None], [0, "call-2", "b", None, None, None]])
-    head = write_table(report).splitlines()[0].split()
+    head = show.write_table(report).splitlines()[0].split()
     assert head == ["started", "agent", "task", "cost"], "no row has a session; an unknown cost is a figure all the same"
-    assert "call-1" in write_csv(report) and "session" in write_csv(report)
+    assert "call-1" in show.write_csv(report) and "session" in show.write_csv(report)
