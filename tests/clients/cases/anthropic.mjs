@@ -40,6 +40,12 @@ async function case_message_tools(at) {
   return tellMessage(await connect(at).messages.create({ model: MODEL, max_tokens: 400, messages: USE_TOOL, tools: TOOLS }));
 }
 
+async function case_message_br(at) {
+  return tellMessage(
+    await connect(at, { defaultHeaders: { "x-demo-encoding": "br" } }).messages.create({ model: MODEL, max_tokens: 400, messages: ASK }),
+  );
+}
+
 async function case_stream(at) {
   await hold(1);
   return askStream(at, MODEL, true);
@@ -70,7 +76,10 @@ async function case_stream_error(at) {
 }
 
 await serve(
-  { case_message, case_message_tools, case_stream, case_stream_tools, case_count_tokens, case_retries, case_timeout, case_stream_cut, case_stream_error },
+  {
+    case_message, case_message_tools, case_message_br, case_stream, case_stream_tools, case_count_tokens, case_retries, case_timeout, case_stream_cut,
+    case_stream_error,
+  },
   FAULTS,
   askFor,
 );

@@ -56,6 +56,19 @@ def case_beta(at: At) -> dict:
     return tell_message(connect(at).beta.messages.create(model=MODEL, max_tokens=400, messages=ASK))
 
 
+def case_thinking(at: At) -> dict:
+    thinking = {"type": "enabled", "budget_tokens": 1024}
+    return tell_message(connect(at).messages.create(model=MODEL, max_tokens=2048, messages=ASK, thinking=thinking))
+
+
+def case_batch(at: At) -> dict:
+    """Not its results: for these the SDK goes to the absolute address that the provider names, past any proxy."""
+    client = connect(at)
+    requests = [{"custom_id": "one", "params": {"model": MODEL, "max_tokens": 400, "messages": ASK}}]
+    batch = client.messages.batches.create(requests=requests)
+    return see(text=client.messages.batches.retrieve(batch.id).id)
+
+
 def case_count_tokens(at: At) -> dict:
     return see(text=connect(at).messages.count_tokens(model=MODEL, messages=ASK).input_tokens)
 

@@ -77,6 +77,37 @@ def case_chat_beside_others(at: At) -> dict:
     return tell_completion(client.chat.completions.create(model=MODEL, messages=ASK, extra_body={"x_new": {"é": [1.0, None, 1e-9]}}))
 
 
+def case_chat_gzip(at: At) -> dict:
+    client = connect(at).with_options(default_headers={"x-demo-encoding": "gzip"})
+    return tell_completion(client.chat.completions.create(model=MODEL, messages=ASK))
+
+
+def case_chat_stream_zipped(at: At) -> dict:
+    client = connect(at).with_options(default_headers={"x-demo-encoding": "gzip"})
+    return tell_chunks(client.chat.completions.create(model=MODEL, messages=ASK, stream=True, stream_options={"include_usage": True}))
+
+
+def case_azure(at: At) -> dict:
+    place = {"azure_endpoint": at("openai"), "azure_deployment": MODEL, "api_version": "2025-04-01-preview"}
+    client = openai.AzureOpenAI(**place, api_key="test-1", max_retries=0)
+    return tell_completion(client.chat.completions.create(model=MODEL, messages=ASK))
+
+
+def case_realtime(at: At) -> dict:
+    text, usage = "", None
+    with connect(at).realtime.connect(model="gpt-realtime", max_retries=0) as connection:
+        connection.session.update(session={"type": "realtime", "output_modalities": ["text"]})
+        message = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": ASK[0]["content"]}]}
+        connection.conversation.item.create(item=message)
+        connection.response.create()
+        for event in connection:
+            text += event.delta if event.type == "response.output_text.delta" else ""
+            if event.type == "response.done":
+                usage = (event.response.usage.input_tokens, event.response.usage.output_tokens)
+                break
+    return see(text=text, usage=usage)
+
+
 def case_response(at: At) -> dict:
     return tell_response(connect(at).responses.create(model=MODEL, input=ASK[0]["content"]))
 
