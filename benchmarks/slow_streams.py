@@ -1,0 +1,128 @@
+"""Memory of the data plane while it carries many slow streams at once: `slow_streams.py [STREAMS]`, 5 000 unless told.
+
+An upstream sends each stream a chunk a second for 12 s; every stream must arrive whole. Both ends run in processes of their
+own. Prints the data plane's resident memory idle and at its peak (VmRSS, VmHWM of /proc), and both per stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import multiprocessing
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import uvloop
+
+CHUNKS = 12
+PAUSE_S = 1.0
+EVENT = (
+    b'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","model":"gpt-4o-mini-2024-07-18",'
+    b'"choices":[{"index":0,"delta":{"content":"%b"}}]}\n\n'
+)
+BODY = json.dumps({"model": "gpt-4o-mini", "stream": True, "messages": [{"role": "user", "content": "Take your time. " * 120}]}).encode()
+
+
+async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """One slow stream."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    await reader.readexactly(int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0]))
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n")
+    for number in range(CHUNKS):
+        chunk = EVENT % (b"word %d of a slow answer " % number)
+        writer.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+        await asyncio.sleep(PAUSE_S)
+    writer.write(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
+    writer.close()
+
+
+def serve_upstream(pipe: Connection) -> None:
+    async def main() -> None:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0, backlog=4096)
+        pipe.send(server.sockets[0].getsockname()[1])
+        await server.serve_forever()
+
+    uvloop.run(main())
+
+
+def call(port: int, streams: int, pipe: Connection) -> None:
+    """All clients; sends how many streams came whole."""
+
+    async def one(number: int) -> bool:
+        await asyncio.sleep(number * 4 / streams)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        head = b"POST /a/slow/up/v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(BODY)
+        writer.write(head + BODY)
+        content = await reader.read()
+        writer.close()
+        return content.endswith(b"\r\n0\r\n\r\n") and content.count(b"slow answer") == CHUNKS
+
+    async def main() -> int:
+        return sum(await asyncio.gather(*(one(number) for number in range(streams)), return_exceptions=False))
+
+    pipe.send(uvloop.run(main()))
+
+
+def memory_mib(pid: int, field: str) -> float:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1]) / 1024
+    raise ValueError(field)
+
+
+def find_data_plane(parent: int) -> int:
+    for _ in range(200):
+        for entry in Path("/proc").iterdir():
+            with contextlib.suppress(OSError, ValueError):
+                command = (entry / "cmdline").read_bytes().split(b"\0")
+                if b"proxy.dataplane.plane" in command and int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == parent:
+                    return int(entry.name)
+        time.sleep(0.05)
+    raise SystemExit("the data plane did not start")
+
+
+def main() -> int:
+    streams = int(sys.argv[1]) if len(sys.argv) > 1 else 5000
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if hard < streams * 2 + 200:
+        raise SystemExit(f"{streams} streams need {streams * 2 + 200} open files in the data plane; the limit here is {hard}")
+    near, far = multiprocessing.Pipe()
+    upstream = multiprocessing.Process(target=serve_upstream, args=(far,), daemon=True)
+    upstream.start()
+    upstream_port = near.recv()
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder, "weighbridge.yaml")
+        settings = {"listen": {"port": 0}, "admin": {"port": 0}, "state_dir": f"{folder}/state", "demo": False}
+        config.write_text(json.dumps({**settings, "upstreams": {"up": {"url": f"http://127.0.0.1:{upstream_port}", "prices": "openai"}}}))
+        bridge = subprocess.Popen([sys.executable, "-m", "proxy.cli", "serve", "--config", str(config)], stdout=subprocess.PIPE, text=True)
+        try:
+            assert bridge.stdout is not None
+            line = bridge.stdout.readline()
+            port = int(line.rsplit(":", 1)[1])
+            plane = find_data_plane(bridge.pid)
+            time.sleep(2)
+            idle = memory_mib(plane, "VmRSS")
+            clients = multiprocessing.Process(target=call, args=(port, streams, far))
+            clients.start()
+            whole = near.recv()
+            peak = memory_mib(plane, "VmHWM")
+        finally:
+            os.kill(bridge.pid, signal.SIGTERM)
+            bridge.wait(20)
+            upstream.kill()
+    each = (peak - idle) * 1024 / streams
+    print(f"{whole} of {streams} streams came whole; data plane {idle:.0f} MiB idle, {peak:.0f} MiB at its peak, {each:.1f} KiB a stream")
+    return 0 if whole == streams else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
