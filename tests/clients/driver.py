@@ -51,12 +51,17 @@ class Client:
         self._rest = b""
         self._ready = False
 
-    def ask(self, case: str, root: str, *, proxied: bool, on_hold: Callable[[int], None], on_first: Callable[[], bool]) -> dict:
-        """Run one case; its outcome. `on_hold` and `on_first` are called as the case says `hold` and `first`."""
+    def ask(
+        self, case: str, root: str, *, proxied: bool, before: str = "", on_hold: Callable[[int], None] = print, on_first: Callable[[], bool] = bool
+    ) -> dict:
+        """Run one case; its outcome. `on_hold` and `on_first` are called as the case says `hold` and `first`.
+
+        `before` is put before the upstream's name, to lead to another one.
+        """
         if not self._ready:
             assert self._read() == {"ready": True}
             self._ready = True
-        self._write(json.dumps({"case": case, "root": root, "proxied": proxied}))
+        self._write(json.dumps({"case": case, "root": root, "proxied": proxied, "before": before}))
         early = None
         while True:
             line = self._read()

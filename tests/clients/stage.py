@@ -50,6 +50,9 @@ class Stage:
 
     def _start_plane(self, folder: Path) -> tuple[subprocess.Popen, int]:
         upstreams = {name: {"url": f"http://127.0.0.1:{self.far.port}", "dialect": _OWN_DIALECT.get(name, name)} for name in DIALECTS}
+        with socket.create_server(("127.0.0.1", 0)) as closed:  # nobody listens there from now on
+            nowhere = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        upstreams |= {f"dead-{name}": {**upstream, "url": nowhere} for name, upstream in upstreams.items()}
         config = folder / "weighbridge.yaml"
         config.write_text(json.dumps({"state_dir": str(folder / "state"), "demo": False, "upstreams": upstreams}))
         self._journal.mkdir(parents=True)

@@ -33,9 +33,10 @@ class At:
 
     root: str
     proxied: bool
+    before: str = ""  # what stands before the upstream's name
 
     def __call__(self, upstream: str) -> str:
-        return f"{self.root}/{upstream}" if self.proxied else self.root
+        return f"{self.root}/{self.before}{upstream}" if self.proxied else self.root
 
 
 def hold(after: int) -> None:
@@ -87,4 +88,4 @@ def serve(cases: dict[str, Any]) -> None:
         command = json.loads(line)
         name = command["case"]
         case = functools.partial(cases["ask_for"], fault=name) if name in cases.get("FAULTS", ()) else cases[f"case_{name}"]
-        _say({"outcome": _run(case, At(command["root"], command["proxied"]))})
+        _say({"outcome": _run(case, At(command["root"], command["proxied"], command.get("before", "")))})
