@@ -1,4 +1,4 @@
-"""The admin port: health, /metrics and the named reports as JSON or CSV, and a page that lists them.
+"""The admin port: health, /metrics and the named reports as JSON or CSV, and a page for people.
 
 Questions run in a few threads of their own with a time limit; health never asks the database. While that is made again,
 reports answer 503 with what is going on. Nothing here changes anything.
@@ -7,7 +7,6 @@ reports answer 503 with what is going on. Nothing here changes anything.
 from __future__ import annotations
 
 import asyncio
-import html
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
@@ -16,7 +15,7 @@ import duckdb
 import msgspec
 from aiohttp import web
 
-from proxy.controlplane import reports, show
+from proxy.controlplane import page, reports, show
 from proxy.controlplane.metrics import CONTENT_TYPE, Metrics
 from proxy.controlplane.reports import BadQuestion, Query, Report
 from proxy.controlplane.samples import SampleReceiver
@@ -30,28 +29,24 @@ _HEADERS = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
 }
-_PAGES = (
-    ("/api/report?by=agent,model&since=24h", "calls, tokens, cost and times by any of the recorded names"),
-    ("/api/calls?last=20", "the newest calls"),
-    ("/api/agents", "every agent seen"),
-    ("/api/unpriced", "models whose price is unknown"),
-    ("/metrics", "for Prometheus"),
-    ("/healthz", "whether this process runs"),
-    ("/readyz", "whether the data plane was heard of in the last five seconds"),
-)
-_STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:46em;margin:3em auto;padding:0 1em}"
-    "td{padding:.2em 1.5em .2em 0;vertical-align:top}code{font-size:.95em}"
-)
+_ON_PAGE = (("Agents of the last 24 hours", "agents", {"since": "24h"}), ("The newest calls", "calls", {"last": "10"}))
+_MOST_ROWS = 10
 
 
 class Admin:
     """Answers for the admin port."""
 
     def __init__(
-        self, keeper: Keeper, metrics: Metrics, receiver: SampleReceiver, threads: Executor, clock_ns: Callable[[], int] = time.time_ns
+        self,
+        keeper: Keeper,
+        catch_up: Callable[[], None],
+        metrics: Metrics,
+        receiver: SampleReceiver,
+        threads: Executor,
+        clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._keeper = keeper
+        self._catch_up = catch_up
         self._metrics = metrics
         self._receiver = receiver
         self._threads = threads
@@ -92,19 +87,28 @@ class Admin:
         return web.Response(body=body, headers={"Content-Type": "text/csv; charset=utf-8" if form == "csv" else "application/json"})
 
     def _make(self, name: str, asked: dict[str, str], form: str) -> bytes:
+        self._catch_up()
         made = answer(self._keeper.store.query, name, asked, self._clock_ns())
         return show.write_csv(made).encode() if form == "csv" else msgspec.json.encode(show.build_json(made))
 
     async def show_index(self, _: web.Request) -> web.Response:
-        rows = "".join(f'<tr><td><a href="{html.escape(path)}"><code>{html.escape(path)}</code></a><td>{html.escape(text)}' for path, text in _PAGES)
-        names = html.escape(", ".join(reports.DIMENSIONS))
-        page = (
-            f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Weighbridge</title><style>{_STYLE}</style><h1>Weighbridge</h1>'
-            f"<p>The admin port. Reports are JSON; add <code>format=csv</code> for a spreadsheet.</p><table>{rows}</table>"
-            f"<p>Group by (<code>by=</code>) and filter on (<code>agent=researcher</code>): {names}.</p>"
-            "<p>Times (<code>since=</code>, <code>until=</code>): 90m, 24h, 7d, 2026-11-01, 2026-11-01T12:00:00Z.</p></html>"
-        )
-        return web.Response(text=page, content_type="text/html")
+        parts = await asyncio.get_running_loop().run_in_executor(self._threads, self._make_parts)
+        text = page.write_page(self._receiver.pulse, self._receiver.pulse_age_s, _FRESH_S, parts)
+        return web.Response(text=text, content_type="text/html")
+
+    def _make_parts(self) -> list[tuple[str, Report | str]]:
+        """What the page shows of the database, or why it cannot."""
+        parts: list[tuple[str, Report | str]] = []
+        for title, name, asked in _ON_PAGE:
+            try:
+                made = answer(self._keeper.store.query, name, dict(asked), self._clock_ns())
+                parts.append((title, msgspec.structs.replace(made, rows=made.rows[:_MOST_ROWS])))
+            except (StoreAway, QueryTooLong) as error:
+                parts.append((title, str(error)))
+            except duckdb.Error as error:
+                parts.append((title, _describe(error)))
+        return parts
+
 
 
 def answer(query: Query, name: str, asked: dict[str, str], now_ns: int) -> Report:
@@ -134,8 +138,7 @@ async def answer_errors(request: web.Request, handler: Callable[[web.Request], A
     except QueryTooLong as error:
         response = web.json_response({"error": "too_long", "message": str(error)}, status=504)
     except duckdb.Error as error:
-        message = f"the database failed ({type(error).__name__}); if it is broken it is made again by itself, try again in a moment"
-        response = web.json_response({"error": "database_failed", "message": message}, status=503, headers={"Retry-After": "5"})
+        response = web.json_response({"error": "database_failed", "message": _describe(error)}, status=503, headers={"Retry-After": "5"})
     except web.HTTPNotFound:
         response = web.json_response({"error": "not_found", "message": "there is nothing here; / lists what there is"}, status=404)
     except web.HTTPMethodNotAllowed:
@@ -144,3 +147,7 @@ async def answer_errors(request: web.Request, handler: Callable[[web.Request], A
         )
     response.headers.update(_HEADERS)
     return response
+
+
+def _describe(error: duckdb.Error) -> str:
+    return f"the database failed ({type(error).__name__}); if it is broken it is made again by itself, try again in a moment"

@@ -40,6 +40,22 @@ class Loader:
         self._content = content
         self._failed_in_a_row = 0
         self._pruned = 0.0
+        self._wake = threading.Event()
+        self._turn = threading.Condition()
+        self._begun = 0  # steps
+        self._done = 0  # the last step that has ended
+
+    def stop(self) -> None:
+        """Load what is left and end."""
+        self.stopping.set()
+        self._wake.set()
+
+    def catch_up(self, timeout_s: float = 0.5) -> None:
+        """Wait until what the journal holds now has been loaded, so that a report shows the call just made; not longer than told."""
+        with self._turn:
+            wanted = self._begun + 1  # the step under way may have passed the newest line already
+            self._wake.set()
+            self._turn.wait_for(lambda: self._done >= wanted, timeout_s)
 
     def run(self) -> None:
         """Load until told to stop; then load what is left and close."""
@@ -58,7 +74,12 @@ class Loader:
     def _load(self, store: Store) -> None:
         while True:
             last = self.stopping.is_set()  # before the step: what was written until then is loaded
+            with self._turn:
+                self._begun += 1
             loaded = self.reader.step(store, self._observe)
+            with self._turn:
+                self._done = self._begun
+                self._turn.notify_all()
             self._failed_in_a_row = 0
             self._keep_content(store)
             if time.monotonic() - self._pruned > _PRUNE_EVERY_S:
@@ -67,7 +88,8 @@ class Loader:
             if loaded < _FULL_STEP:
                 if last:
                     return
-                self.stopping.wait(_PAUSE_S)
+                self._wake.wait(_PAUSE_S)
+                self._wake.clear()
 
     def _observe(self, weighed: list[Weighed]) -> None:
         for observe in self._observers:

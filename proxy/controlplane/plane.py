@@ -77,7 +77,7 @@ class ControlPlane:
         self.stopping.set()
         for thread in self._threads[1:]:
             thread.join(_DRAIN_S / 2)
-        self.loader.stopping.set()
+        self.loader.stop()
         self._threads[0].join(_DRAIN_S)
 
 
@@ -109,7 +109,7 @@ async def run(config: Config, admin: socket.socket, lifeline: int | None = None)
     plane = ControlPlane(config)
     threads = ThreadPoolExecutor(_REPORT_THREADS, thread_name_prefix="report")
     plane.start(lambda: loop.call_soon_threadsafe(stop.set))
-    application = Admin(plane.loader.keeper, plane.metrics, plane.receiver, threads).build()
+    application = Admin(plane.loader.keeper, plane.loader.catch_up, plane.metrics, plane.receiver, threads).build()
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     await web.SockSite(runner, admin).start()

@@ -59,7 +59,7 @@ def _head(column: str) -> str:
 
 def _cell(column: str, value: Any) -> str:
     """One cell of a table."""
-    if value is None:
+    if value is None or value == "":
         return "unknown" if column.endswith(("_nano_usd", "_tokens", "_ns")) else "-"
     if column.endswith("_nano_usd"):
         return "$" + write_usd(value)
@@ -90,13 +90,18 @@ def _narrow(report: Report) -> Report:
     return msgspec.structs.replace(report, columns=[report.columns[place] for place in kept], rows=rows)
 
 
-def write_table(report: Report) -> str:
-    """Aligned columns, numbers to the right, and how many rows; CSV and JSON have all columns."""
+def lay_out(report: Report) -> tuple[list[str], list[list[str]], list[bool]]:
+    """What a reader sees of a report: heads, cells as text, and which columns are numbers."""
     report = _narrow(report)
     heads = [_head(column) for column in report.columns]
     cells = [[_cell(column, value) for column, value in zip(report.columns, row, strict=True)] for row in report.rows]
+    return heads, cells, [_is_number(column, report.rows, place) for place, column in enumerate(report.columns)]
+
+
+def write_table(report: Report) -> str:
+    """Aligned columns, numbers to the right, and how many rows; CSV and JSON have all columns."""
+    heads, cells, right = lay_out(report)
     widths = [max([len(head), *(len(row[place]) for row in cells)]) for place, head in enumerate(heads)]
-    right = [_is_number(column, report.rows, place) for place, column in enumerate(report.columns)]
     lines = []
     for row in [heads, ["─" * width for width in widths], *cells]:
         padded = [cell.rjust(width) if to_right else cell.ljust(width) for cell, width, to_right in zip(row, widths, right, strict=True)]

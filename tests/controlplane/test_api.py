@@ -36,7 +36,7 @@ async def serve(tmp_path: Path, opened: bool = True) -> AsyncIterator[tuple[Call
     with socket.socket() as unused:
         receiver = SampleReceiver(unused)
     threads = ThreadPoolExecutor(2)
-    runner = web.AppRunner(Admin(keeper, Metrics([]), receiver, threads, lambda: START_NS + 10**12).build(), access_log=None)
+    runner = web.AppRunner(Admin(keeper, lambda: None, Metrics([]), receiver, threads, lambda: START_NS + 10**12).build(), access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -112,5 +112,15 @@ def test_the_page_lists_what_there_is_and_runs_nothing(tmp_path: Path) -> None:
             for path in ("/api/report", "/api/calls", "/api/agents", "/api/unpriced", "/metrics", "/healthz", "/readyz"):
                 assert f'href="{path}' in text
                 assert (await get(path))[0] in (200, 503)
+            assert "&lt;b&gt;1&lt;/b&gt;" in text and "<b>" not in text
+
+    asyncio.run(scenario())
+
+
+def test_the_page_is_there_without_a_database(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with serve(tmp_path, opened=False) as (get, _, _):
+            status, _, text = await get("/")
+            assert status == 200 and "try again" in text
 
     asyncio.run(scenario())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from pathlib import Path
@@ -32,6 +33,7 @@ def make(config: Config, observed: list, waits: int = 10) -> Loader:
         return loader.stopping.is_set()
 
     loader.stopping.wait = wait  # type: ignore[method-assign]
+    loader._wake.wait = wait  # type: ignore[method-assign]
     return loader
 
 
@@ -114,3 +116,17 @@ def test_content_is_kept_and_old_segments_go(tmp_path: Path, segments: Segments)
     assert store.query("SELECT * FROM content")[1] == [("call-1", 5, "prompt", "output", "[]")]
     store.close()
     assert list(segments.folder.iterdir()) == []
+
+
+def test_a_report_sees_the_call_just_made(config: Config, segments: Segments) -> None:
+    segment = segments.begin(1, pid=os.getpid())  # a living writer, whose segment grows
+    loader = Loader(config, [], deque())
+    thread = threading.Thread(target=loader.run, daemon=True)
+    thread.start()
+    for number in range(5):
+        add(segment, call(number))
+        loader.catch_up(20)
+        assert len(ids(loader.keeper.store)) == number + 1
+    loader.stop()
+    thread.join(20)
+    assert not thread.is_alive()
