@@ -83,3 +83,7 @@ def test_a_table_leaves_out_what_a_terminal_has_no_room_for_and_csv_keeps_it():
     head = show.write_table(report).splitlines()[0].split()
     assert head == ["started", "agent", "task", "cost"], "no row has a session; an unknown cost is a figure all the same"
     assert "call-1" in show.write_csv(report) and "session" in show.write_csv(report)
+
+
+def test_a_name_that_is_empty_is_a_dash_and_no_gap() -> None:
+    assert show.write_table(Report("report", ["upstream", "calls"], [["", 2]])).splitlines()[2].split() == ["-", "2"]
