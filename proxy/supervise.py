@@ -48,9 +48,10 @@ def bind(listen: Listen, section: str) -> socket.socket:
 
 
 def prepare_state(config: Config) -> int:
-    """Make the state folder and lock it. The lock's file descriptor. Raises `CannotStart`."""
+    """Make the state folder, for its owner only, and lock it. The lock's file descriptor. Raises `CannotStart`."""
     folder = Path(config.state_dir)
     try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # who called whom, and prompts where these are kept
         config.journal_dir.mkdir(parents=True, exist_ok=True)
         probe = folder / ".probe"
         probe.write_bytes(b"x" * 4096)
@@ -105,16 +106,17 @@ class Child:
             await self.process.wait()
 
 
-def greet(config: Config, listener: socket.socket, admin: socket.socket) -> None:
-    """Say where to send calls and where to look."""
+def greet(config_path: str | None, config: Config, listener: socket.socket, admin: socket.socket) -> None:
+    """Say where to send calls and where to look, in words that can be copied as they are."""
     base = f"http://{_address(listener)}"
     names = (["demo"] if config.demo else []) + sorted(config.upstreams)
     width = max(map(len, names)) + 1
-    print(f"Weighbridge is ready on {base}\n\nBase URLs (put /a/<agent>/t/<task> in front of the upstream to name who calls):", flush=True)
+    print(f"Weighbridge is ready on {base}\n\nBase URLs, for an agent that is called my-agent (SDKs of OpenAI want /v1 behind it; README.md has every client):")
     for name in names:
         dialect = "openai, anthropic, gemini" if name == "demo" else config.upstreams[name].dialect
         print(f"  {name:<{width}} {base}/a/my-agent/{name:<{width}} {dialect}")
-    print(f"\nWhere to look: http://{_address(admin)}/ · weighbridge calls --last 20 · weighbridge report --by agent,model", flush=True)
+    program, named = sys.argv[0], f" --config {config_path}" if config_path else ""
+    print(f"\nWhere to look: http://{_address(admin)}/ · {program} calls{named} · {program} report --by agent,model{named}", flush=True)
 
 
 def _address(listener: socket.socket) -> str:
@@ -151,7 +153,7 @@ async def run(config_path: str | None, config: Config) -> None:
     data = Child("the data plane", data_arguments, [listener.fileno(), lifeline])
     children += [control, data]
     keepers = [asyncio.create_task(child.keep(stopping), name=f"keep {child.name}") for child in children]
-    greet(config, listener, admin)
+    greet(config_path, config, listener, admin)
     await stopping.wait()
     await data.stop(config.limits.stop_grace_s + 3)
     await control.stop(10)

@@ -19,6 +19,9 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from proxy.config import parse
+from proxy.supervise import greet, prepare_state
+
 SERVE = [sys.executable, "-m", "proxy.cli", "serve"]
 
 
@@ -134,6 +137,22 @@ def test_the_first_call_is_recorded_with_who_what_tokens_and_money(tmp_path):
     assert answer["choices"][0]["message"]["content"]
     assert (call["agent"], call["rung"], call["task"], call["upstream"], call["outcome"]) == ("hello", "path", "first", "demo", "ok")
     assert call["input_tokens"] == answer["usage"]["prompt_tokens"] and call["cost_nano_usd"] > 0 and call["price_version"]
+
+
+def test_the_state_folder_is_its_owners_only(tmp_path):
+    config = parse(json.dumps({"state_dir": str(tmp_path / "deep" / "state")}), environment={})
+    os.close(prepare_state(config))
+    assert (tmp_path / "deep" / "state").stat().st_mode & 0o777 == 0o700
+
+
+def test_the_greeting_can_be_copied_as_it_is(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [".venv/bin/weighbridge", "serve"])
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_server(("127.0.0.1", 0)) as admin:
+        greet("mine.yaml", parse("demo: true", environment={}), listener, admin)
+        said = capsys.readouterr().out
+        assert f"http://127.0.0.1:{listener.getsockname()[1]}/a/my-agent/demo" in said
+        assert f"http://127.0.0.1:{admin.getsockname()[1]}/ " in said
+    assert ".venv/bin/weighbridge calls --config mine.yaml ·" in said
 
 
 def test_a_port_that_is_taken_is_named(tmp_path):
