@@ -18,7 +18,6 @@ class _Tokens(msgspec.Struct, gc=False):
     input_tokens: int | float | None = None
     output_tokens: int | float | None = None
     image_tokens: int | float | None = None
-    search_units: int | float | None = None
 
 
 class _Counts(msgspec.Struct):

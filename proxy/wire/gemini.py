@@ -34,7 +34,6 @@ class Metadata(msgspec.Struct, rename="camel"):
     candidates_tokens_details: list[_ModalityCount] | None = None
     response_tokens_details: list[_ModalityCount] | None = None
     service_tier: str | None = None
-    traffic_type: str | None = None
 
 
 class _FunctionCall(msgspec.Struct):
