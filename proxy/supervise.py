@@ -111,7 +111,7 @@ def greet(config_path: str | None, config: Config, listener: socket.socket, admi
     base = f"http://{_address(listener)}"
     names = (["demo"] if config.demo else []) + sorted(config.upstreams)
     width = max(map(len, names)) + 1
-    print(f"Weighbridge is ready on {base}\n\nBase URLs, for an agent called my-agent (OpenAI's SDKs want /v1 behind it; README.md has every client):")
+    print(f"Weighbridge is ready on {base}\n\nBase URLs, for an agent called my-agent (OpenAI's SDKs want /v1 behind it; every client: README.md):")
     for name in names:
         dialect = "openai, anthropic, gemini" if name == "demo" else config.upstreams[name].dialect
         print(f"  {name:<{width}} {base}/a/my-agent/{name:<{width}} {dialect}")
