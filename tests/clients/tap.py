@@ -28,9 +28,20 @@ class Exchange:
     answer_headers: Headers = dataclasses.field(default_factory=list)
     answer: bytes = b""
     answered: bool = False  # the answer has arrived whole
-    chunks: int = 0
+    chunks: int = 0  # of the answer; while one is held back, also the frames of a WebSocket's server
     client_bytes: bytes = b""  # of a WebSocket, behind its handshake
     server_bytes: bytes = b""
+
+
+def count_frames(data: bytes) -> int:
+    """The whole frames in what a WebSocket server sent (RFC 6455 §5.2: not masked)."""
+    number = place = 0
+    while place + 2 <= len(data):
+        wide = {126: 2, 127: 8}.get(data[place + 1] & 127, 0)
+        size = int.from_bytes(data[place + 2 : place + 2 + wide], "big") if wide else data[place + 1] & 127
+        place += 2 + wide + size
+        number += place <= len(data)
+    return number
 
 
 class RequestNotes:
@@ -148,6 +159,10 @@ class Line:
                 return data[: position + 1]
         return data
 
+    @property
+    def holds(self) -> bool:
+        return bool(self._held)
+
     def release(self) -> None:
         """Pass on what was held back."""
         held, self._held = b"".join(self._held), []
@@ -159,6 +174,8 @@ class Line:
         while data:
             if self._tunnel is not None and self._tunnel.status == 101:
                 self._tunnel.server_bytes += data
+                if self.tap.hold_after is not None:
+                    self._tunnel.chunks = count_frames(self._tunnel.server_bytes)
                 return
             if self._answer is None or (self._answer.exchange.answered and self.waiting):
                 if not self.waiting:
@@ -248,7 +265,7 @@ class Tap:
 
     def release(self) -> bool:
         """Let held answers go on. Whether every answer was still unfinished until now."""
-        unfinished = self.hold_after is not None and bool(self.exchanges) and not self.exchanges[-1].answered
+        unfinished = any(line.holds for line in self.lines) or bool(self.exchanges) and not self.exchanges[-1].answered
         self.hold_after = None
         for line in list(self.lines):
             line.release()

@@ -127,9 +127,12 @@ def case_response_stream(at: At) -> dict:
 
 
 def case_response_websocket(at: At) -> dict:
+    hold(1)
     with connect(at).responses.connect(max_retries=0) as connection:
         connection.response.create(model=MODEL, input=ASK[0]["content"])
-        for event in connection:
+        for number, event in enumerate(connection):
+            if number == 0:
+                first()
             if event.type == "response.completed":
                 return tell_response(event.response)
     return see(text=None)
