@@ -68,6 +68,8 @@ class Edge(RequestHandler):
     def begin_tunnel(self, take: Callable[[bytes], None]) -> None:
         """From now on all bytes of the client go to `take`, first those that came behind the request."""
         self.tunnel = take
+        if self._buffer_paused:  # more had come than aiohttp keeps
+            self._resume_reading_for_buffer()
         if self._message_tail:
             tail, self._message_tail = self._message_tail, b""
             take(tail)

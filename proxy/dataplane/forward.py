@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import msgspec
@@ -60,16 +61,25 @@ def decode_body(body: bytes, coding: str | None, limit: int) -> bytes | None:
 
 
 async def send_stream(call: Call, relay: Relay | Tunnel, connection: Connection, request: web.BaseRequest, limits: Limits) -> None:
-    """Send a request body as it comes, under the back-pressure of both sockets.
+    """Send a request body as it comes, until it ends or an answer has: neither side may hold the other up for good.
 
     Raises `Refusal` caller_body_too_large; the upstream's connection is to be aborted then.
     """
+    upload = asyncio.create_task(_upload(call, relay, connection, request, limits), name="upload")
+    try:
+        await asyncio.wait((upload, relay.done), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        upload.cancel()
+        failure = upload.exception() if upload.done() else None
+    if failure is not None:
+        raise failure
+
+
+async def _upload(call: Call, relay: Relay | Tunnel, connection: Connection, request: web.BaseRequest, limits: Limits) -> None:
+    """Send the body piece by piece, under the back-pressure of both sockets; then read what its ends ask."""
     chunked = request.content_length is None
     first = last = b""
-    while not relay.done.done():
-        piece = await request.content.readany()
-        if not piece:
-            break
+    while piece := await request.content.readany():
         call.request_bytes += len(piece)
         if call.request_bytes > limits.upload_bytes:
             raise _too_large(limits.upload_bytes)
@@ -78,8 +88,6 @@ async def send_stream(call: Call, relay: Relay | Tunnel, connection: Connection,
         last = (last + piece)[-_KEPT_BYTES:]
         relay.last_activity = time.monotonic()
         await relay.upload_open()
-    else:
-        return  # answered before all was sent: the rest is not wanted
     if chunked:
         connection.write(b"0\r\n\r\n")
     connection.sent()

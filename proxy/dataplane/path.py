@@ -79,6 +79,8 @@ class Traffic:
                 relay = Relay(call, edge, connection, self._settler.settle, keep_alive=request.keep_alive, http_1_0=request.version < (1, 1))
             self.in_flight.add(relay)
             edge.relay = relay
+            if edge.writing_paused:  # by the answer before this one
+                relay.client_paused(True)
             call.answer.sent_ns = time.time_ns()
             call.answer.added_ns = call.answer.sent_ns - read_ns
             connection.start(relay, call.method, wire + body if body else wire, upgrade=upgrade, complete=body is not None)
@@ -89,7 +91,7 @@ class Traffic:
         except Refusal as refusal:
             call.outcome, call.refused_status = refusal.name, refusal.status
             self._finish(call, place, fields, relay)
-            keep_alive = request.keep_alive and request.content.is_eof()
+            keep_alive = request.keep_alive and request.version >= (1, 1) and request.content.is_eof()
             self._outbox.send(edge.transport, write_refusal(refusal, call.dialect, call.id, keep_alive=keep_alive))
             return Sent(keep_alive=keep_alive)
         except (asyncio.CancelledError, ConnectionError, web.RequestPayloadError):
@@ -190,5 +192,7 @@ class Traffic:
             self.in_flight.discard(relay)
         if call.identity is None:
             call.identity = self._identifier.identify(place, fields, call.ask, call.secret)
+        if call.outcome is None and not call.settled:  # it ended by a defect of ours
+            call.outcome, call.refused_status = "weighbridge_internal", None if call.answer.status else 500
         self._settler.settle(call)
         self._outbox.arm()

@@ -32,7 +32,7 @@ class Relay:
 
     def __init__(self, call: Call, edge: Edge, connection: Connection, settle: Callable[[Call], None], *, keep_alive: bool, http_1_0: bool) -> None:
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.keep_alive = keep_alive
+        self.keep_alive = keep_alive and not http_1_0  # which would have to be told so
         self.last_activity = time.monotonic()
         self.head_sent = False
         self._call = call
@@ -65,6 +65,8 @@ class Relay:
             else:
                 self._chunked = True
                 lines.append(b"Transfer-Encoding: chunked")
+        elif framing == "none" and "content-length" in fields and head.status != 204:
+            lines.append(b"Content-Length: " + fields["content-length"].encode())  # of the body that a GET would have
         elif framing == "tunnel":
             lines += [b"Connection: Upgrade", b"Upgrade: websocket"]
         lines.append(b"x-weighbridge-call: " + call.id.encode())
@@ -140,27 +142,30 @@ class Relay:
     # --- from the client ------------------------------------------------------------------------------------------
 
     def client_paused(self, paused: bool) -> None:
-        if paused:
-            self._connection.pause()
-        else:
-            self._connection.resume()
+        if not self.done.done():  # after it the connection is back in its pool, or with the next call
+            self._connection.hold(paused)
 
     def abandon(self) -> None:
         """Nobody waits for the rest: cancel the upstream, keep what has been read. After the end it does nothing."""
         if self.done.done() and not self.done.cancelled():
+            self.done.exception()  # looked at, also where the client left in the same moment
             return
         self._finish_reading()
-        self._connection.abort()
+        self._connection.cancel(self)
 
     def expire(self, now: float, first_byte_s: float, idle_s: float) -> None:
-        """End the call if the upstream has been silent for too long."""
+        """End the call if the upstream has been silent, or the client has taken nothing, for too long."""
         silence = now - self.last_activity
         if not self.head_sent and silence > first_byte_s:
-            self._connection.abort()
+            self._connection.cancel(self)
             self.broken("upstream_timeout", f"The provider sent no answer within {first_byte_s:g} s (limits.first_byte_s).")
         elif self.head_sent and silence > idle_s:
-            self._connection.abort()
-            self.broken("upstream_timeout", "The provider fell silent in the middle of its answer.")
+            self._connection.cancel(self)
+            if self._edge.writing_paused:
+                self._end("caller_gone")
+                self._edge.reset()
+            else:
+                self.broken("upstream_timeout", "The provider fell silent in the middle of its answer.")
 
     # --- endings --------------------------------------------------------------------------------------------------
 

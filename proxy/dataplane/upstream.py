@@ -66,8 +66,7 @@ class Connection(asyncio.Protocol):
         self._headers: Headers = []
         self._head_bytes = 0
         self._framing: str | int | None = None  # None: the head is still to come
-        self._reusable = False
-        self._tunnel = False
+        self._reusable = self._tunnel = False
         self._poll = select.poll()
         self.idle_since = 0.0
         self.keep_s = pool.idle_s
@@ -92,16 +91,18 @@ class Connection(asyncio.Protocol):
         """Send a piece of the request body, or of a tunnel."""
         self.pool.outbox.send(self.transport, data)
 
-    def pause(self) -> None:
+    def hold(self, paused: bool) -> None:
+        """Read no more of the answer, or go on."""
         if self.transport is not None:
-            self.transport.pause_reading()
+            (self.transport.pause_reading if paused else self.transport.resume_reading)()
 
-    def resume(self) -> None:
-        if self.transport is not None:
-            self.transport.resume_reading()
+    def cancel(self, receiver: Receiver) -> None:
+        """End the exchange of `receiver` now: nobody wants the rest. One that is over leaves the connection to whoever has it by now."""
+        if self._receiver is receiver:
+            self.abort()
 
     def abort(self) -> None:
-        """End the exchange now: nobody wants the rest."""
+        """End the connection now."""
         self._receiver = None
         if self.transport is not None:
             self.transport.abort()
@@ -124,9 +125,6 @@ class Connection(asyncio.Protocol):
             return
         if self._framing is None:
             self._head_bytes += len(data)
-            if self._head_bytes > _MAX_HEAD_BYTES:
-                self._fail("upstream_malformed", "The provider's answer has too large a head.")
-                return
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -145,6 +143,9 @@ class Connection(asyncio.Protocol):
             else:
                 self._fail("upstream_malformed", "The provider's answer is not well-formed HTTP.")
                 return
+        if self._head_bytes > _MAX_HEAD_BYTES:
+            self._fail("upstream_malformed", "The provider's answer has too large a head.")
+            return
         receiver.batch_ended()
         if self._receiver is None and self.transport is not None:
             self._leave()
@@ -155,11 +156,9 @@ class Connection(asyncio.Protocol):
         self.transport = None  # type: ignore[assignment]
         if receiver is None:
             return
-        if self._framing == "close" and error is None:
+        if self._tunnel or (self._framing == "close" and error is None):
             receiver.message_ended()
             receiver.batch_ended()
-        elif self._tunnel:
-            receiver.message_ended()
         else:
             receiver.broken("upstream_cut", "The provider closed the connection before its answer was complete.")
 
@@ -181,7 +180,8 @@ class Connection(asyncio.Protocol):
         self._reason += reason
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name, value))
+        if self._framing is None:  # a trailer is not passed on, nor kept
+            self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         status = self._status = self._parser.get_status_code()
@@ -221,7 +221,7 @@ class Connection(asyncio.Protocol):
         if self._reusable and self._request_sent and not self.transport.is_closing():
             self.pool.put(self)
         else:
-            self.transport.close()
+            self.transport.abort()  # in order it would wait for an upstream that does not take the rest of the request
 
     def _fail(self, name: str, message: str) -> None:
         receiver, self._receiver = self._receiver, None
