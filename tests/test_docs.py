@@ -13,12 +13,14 @@ import msgspec
 import pytest
 import yaml
 
+from proxy.call import Record, Rung
 from proxy.config import Config, Key, Listen, Price, Upstream, parse
 from proxy.errors import OUTCOMES
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLE = (ROOT / "config.example.yaml").read_text(encoding="utf-8")
+OPERATING = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 NAMED = {"openai", "anthropic", "gemini", "mistral", "groq", "openrouter", "deepseek", "cohere", "bedrock", "azure", "ollama"}
 
@@ -129,6 +131,32 @@ def test_every_dependency_is_used(requirement: str) -> None:
     module = IMPORTED_AS.get(name_of(requirement), name_of(requirement))
     texts = (path.read_text(encoding="utf-8") for path in (ROOT / "proxy").rglob("*.py"))
     assert any(re.search(rf"^\s*(import|from) {module}\b", text, re.MULTILINE) for text in texts)
+
+
+def section(text: str, heading: str) -> str:
+    return text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+
+
+def test_every_column_is_described_once() -> None:
+    described = re.findall(r"^\| (`.*?`) \|", section(OPERATING, "What is recorded"), re.MULTILINE)
+    names = [name for cell in described for name in re.findall(r"`(\w+)`", cell)]
+    assert sorted(names) == sorted(field.name for field in msgspec.structs.fields(Record))
+
+
+def test_every_rung_is_described_in_its_order() -> None:
+    assert tuple(re.findall(r"^\| `(\w+)` \|", section(OPERATING, "Who called"), re.MULTILINE)) == typing.get_args(Rung)
+    assert tuple(re.findall(r"^\d\. `(\w+)`", README, re.MULTILINE)) == typing.get_args(Rung)
+
+
+def test_every_benchmark_is_described() -> None:
+    described = set(re.findall(r"^\| `([\w.]+)`", (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8"), re.MULTILINE))
+    assert described == {path.name for path in (ROOT / "benchmarks").iterdir() if path.suffix in (".py", ".sh")} - {"start.sh"}
+
+
+@pytest.mark.parametrize("path", ["README.md", "docs/operating.md"])
+def test_links_to_files_lead_somewhere(path: str) -> None:
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / path).read_text(encoding="utf-8")):
+        assert (ROOT / path).parent.joinpath(target).exists(), target
 
 
 def test_the_changelog_opens_with_the_version() -> None:

@@ -206,7 +206,7 @@ MACHINE = re.compile("|".join(PLACES))
 
 
 def text_files() -> list[Path]:
-    tops = ("proxy", "evaluators", "tests", "benchmarks", "requirements", "deploy", "dashboards", ".ci")
+    tops = ("proxy", "evaluators", "tests", "benchmarks", "requirements", "deploy", "dashboards", "docs", ".ci")
     found = [path for path in files_below(*tops) if path.suffix in (".py", ".txt", ".in", ".md", ".yaml", ".sh", ".toml", ".js", ".mjs", ".json", "")]
     return [*found, *(path for path in ROOT.glob("*.*") if path.is_file()), ROOT / "Makefile"]
 
