@@ -1,4 +1,4 @@
-"""When a part is down, calls go on and nothing is lost: a full disk, a broken database, a database that somebody else holds."""
+"""When a part is down, calls go on and nothing is lost: a full disk, a broken or held database, no price book."""
 
 import os
 import resource
@@ -88,3 +88,16 @@ def test_a_huge_body_is_refused_and_the_next_call_works(tmp_path):
             pass  # the answer came while the client was still sending, and it did not look
         bridge.post("/a/next/demo/v1/chat/completions", ASK)
         assert {call["outcome"] for call in bridge.wait_for_calls(2)} == {"ok", "caller_body_too_large"}
+
+
+def test_without_a_price_book_calls_go_on_and_only_overrides_know_a_cost(tmp_path):
+    (tmp_path / "state" / "prices.json").mkdir(parents=True)
+    with serve(tmp_path, prices=[{"model": "house-model", "input": 1.0, "output": 1.0}]) as bridge:
+        bridge.post("/a/any/demo/v1/chat/completions", ASK)
+        bridge.post("/a/any/demo/v1/chat/completions", ASK | {"model": "house-model"})
+        calls = {call["model"]: call for call in bridge.wait_for_calls(2)}
+    house = calls.pop("house-model")
+    assert house["cost_nano_usd"] == 1000 * (house["input_tokens"] + house["output_tokens"])
+    (other,) = calls.values()
+    assert (other["outcome"], other["cost_nano_usd"]) == ("ok", None) and other["input_tokens"] > 0
+    assert "price book" in (tmp_path / "log").read_text()
