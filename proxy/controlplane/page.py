@@ -22,9 +22,9 @@ _LINKS = (
     ("/readyz", "whether the data plane was heard of in the last five seconds"),
 )
 _STYLE = (
-    ":root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;max-width:76em;margin:2em auto;padding:0 1.5em}"
+    ":root{color-scheme:light dark}body{font:13px/1.5 system-ui,sans-serif;max-width:110em;margin:2em auto;padding:0 1.5em}"
     "h1{margin:0 0 .3em}h2{font-size:1.1em;margin:2em 0 .4em}section{overflow-x:auto}table{border-collapse:collapse}"
-    "th,td{text-align:left;padding:.25em 1.4em .25em 0;border-bottom:1px solid #8884;white-space:nowrap;font-variant-numeric:tabular-nums}"
+    "th,td{text-align:left;padding:.25em 1.2em .25em 0;border-bottom:1px solid #8884;white-space:nowrap;font-variant-numeric:tabular-nums}"
     "th{font-weight:600}.number{text-align:right}code{font-size:.95em}.state{padding:.5em .9em;border-left:.35em solid #2a8a4a;background:#8881}"
     ".bad{border-color:#c33}"
 )
