@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from proxy.demo.anthropic import answered_model, stop_of, write_content
 from proxy.demo.anthropic import read_turn as read_message
+from proxy.demo.anthropic import write_message
 from proxy.demo.exchange import Exchange, Wrong
 from proxy.demo.turn import answer
 
@@ -74,17 +74,7 @@ def _run(exchange: Exchange, params: dict[str, Any], variant: str) -> dict[str, 
         "output_tokens": reply.output_tokens,
         "service_tier": "batch",
     }
-    message = {
-        "model": answered_model(turn.model),
-        "id": exchange.make_id("msg_01", 22, variant=variant),
-        "type": "message",
-        "role": "assistant",
-        "content": write_content(exchange, reply, variant),
-        "stop_reason": stop_of(reply),
-        "stop_sequence": None,
-        "usage": usage,
-    }
-    return {"type": "succeeded", "message": message}
+    return {"type": "succeeded", "message": write_message(exchange, turn, reply, variant) | {"usage": usage}}
 
 
 def _find(exchange: Exchange) -> Batch:
