@@ -39,6 +39,7 @@ def test_an_upload_that_nobody_takes_is_held_and_ends_with_either_side(run, tmp_
 
     async def script(exchange):
         await exchange.reader.readuntil(b"\r\n\r\n")
+        await exchange.reader.readexactly(3_000_000)  # more than one pause's worth
         await go.wait()
         if ending == "upstream answers":
             await exchange.reply(b"no", status=b"413 Too Large")

@@ -6,7 +6,11 @@ import struct
 
 import pytest
 
+from proxy.call import Call
 from proxy.config import Limits
+from proxy.dataplane.headers import read_response_head
+from proxy.dataplane.outbox import Outbox
+from proxy.dataplane.relay import Relay
 from tests.dataplane.conftest import open_site, post
 from tests.dataplane.test_path import ANSWER, ASK, CHAT, CHUNKS, STREAM_ASK, answer, split, unchunk
 
@@ -146,7 +150,7 @@ def test_an_ended_call_cannot_touch_the_connection_it_gave_back(run, tmp_path):
 def test_a_head_without_a_body_keeps_the_length_it_announces(run, tmp_path, method, status, want):
     async def script(exchange):
         await exchange.read_request()
-        length = b"" if want is None else b"Content-Length: %d\r\n" % want
+        length = b"Content-Length: %d\r\n" % (want or 0)  # which a 204 must not have, and some send
         await exchange.send(b"HTTP/1.1 %b\r\n%bETag: x\r\n\r\n" % (status, length))
         await exchange.reader.read()
 
@@ -154,7 +158,7 @@ def test_a_head_without_a_body_keeps_the_length_it_announces(run, tmp_path, meth
         async with open_site(tmp_path, script) as site:
             head, body = split(await site.ask(method + b" /up/v1/files HTTP/1.1\r\nHost: proxy\r\nConnection: close\r\n\r\n"))
             assert body == b"" and b"Transfer-Encoding" not in head
-            assert (b"\r\nContent-Length: 77" in head) == (want is not None)
+            assert (b"\r\nContent-Length: 77" in head) == (want is not None) and b"Content-Length: 0" not in head
             record = await site.record()
             assert (record["outcome"], record["status"]) == ("ok", int(status[:3]))
 
@@ -202,5 +206,65 @@ def test_a_client_that_leaves_while_the_last_piece_comes_is_settled_once(run, tm
             for chunk in CHUNKS[1:]:
                 await exchange.send(b"%x\r\n%b\r\n" % (len(chunk), chunk))
             await exchange.send(b"0\r\n\r\n")
+
+    run(main())
+
+
+def test_what_came_before_a_broken_chunk_is_delivered(run, tmp_path):
+    async def script(exchange):
+        await exchange.read_request()
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+        await exchange.send(head + b"%x\r\n%b\r\nno size\r\n" % (len(CHUNKS[0]), CHUNKS[0]))
+        await exchange.reader.read()
+
+    async def main():
+        async with open_site(tmp_path, script) as site:
+            content, ended = unchunk(split(await site.ask(post(CHAT, STREAM_ASK, connection=b"keep-alive")))[1])
+            assert content == CHUNKS[0] and not ended
+            assert (await site.record())["outcome"] == "upstream_malformed"
+
+    run(main())
+
+
+class Wire:
+    """A journal, a client's connection and its transport in one, noting what happens in which order."""
+
+    writing_paused = has_pending = False
+
+    def __init__(self):
+        self.seen = []
+        self.transport = self
+        self.outbox = Outbox(self)
+        self.pool = self
+
+    def flush(self):
+        if self.has_pending:
+            self.seen.append("journal")
+            self.has_pending = False
+
+    def write(self, data):
+        self.seen.append(data)
+
+    def is_closing(self):
+        return False
+
+    def settle(self, call):
+        self.has_pending = True
+
+
+def test_the_record_is_on_file_before_the_end_of_the_answer_leaves(run):
+    async def main():
+        wire = Wire()
+        call = Call(id="1", started_ns=1, method="GET", path="/")
+        relay = Relay(call, wire, wire, wire.settle, keep_alive=True, http_1_0=False)
+        relay.head_came(read_response_head("GET", 200, b"OK", [(b"Content-Length", b"10")], False))
+        relay.body_came(b"first")
+        relay.batch_ended()
+        relay.body_came(b"final")
+        relay.message_ended()
+        relay.batch_ended()
+        await relay.done
+        await asyncio.sleep(0)
+        assert wire.seen[0].endswith(b"first") and wire.seen[1:] == ["journal", b"final"]
 
     run(main())
