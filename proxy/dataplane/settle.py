@@ -10,6 +10,8 @@ import logging
 import time
 from collections import OrderedDict
 
+import msgspec
+
 from proxy.call import Call, Reading, Record, Sample, Usage
 from proxy.config import Upstream
 from proxy.dataplane.estimate import ByteRatios
@@ -23,6 +25,7 @@ _MAX_ERROR = 300
 _MAX_SAMPLE_TEXT = 65536
 _ESTIMATED = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
 _DEMO_PROVIDERS = {"openai": "openai", "anthropic": "anthropic", "gemini": "google"}  # the demo speaks three dialects
+_BROKEN_OFF = frozenset({"caller_gone", "upstream_cut", "upstream_timeout", "weighbridge_stopping"})
 _UNBILLED = Priced(0, "unbilled", "")
 _UNKNOWN = Priced(None, "none", "")
 
@@ -71,6 +74,8 @@ class Settler:
         model = reading.model or call.kind.model or call.ask.model or ""
         if _is_retrieval(call):
             return (reading.usage, "reported") if self._is_first_charge(reading) else (None, "none")
+        if reading.usage is not None and _is_broken_off(call):
+            return self._complete(call, model, reading.usage)
         if reading.usage is not None:
             self._ratios.learn(model, call.ask.prompt_bytes, reading.output_bytes, reading.usage)
             self._remember(reading.response_id, True)
@@ -83,6 +88,18 @@ class Settler:
             self._remember(reading.response_id, True)
             return self._ratios.estimate(model, call.ask.prompt_bytes, reading.output_bytes), "estimated"
         return None, "none"
+
+    def _complete(self, call: Call, model: str, usage: Usage) -> tuple[Usage, str]:
+        """What a provider reported before its answer was broken off; its output is never less than what was seen of it.
+
+        Anthropic and Gemini report the input first and the whole output only at the end.
+        """
+        self._remember(call.reading.response_id, True)
+        seen = self._ratios.estimate(model, 0, call.reading.output_bytes).output_tokens
+        if seen <= usage.output_tokens:
+            return usage, "reported"
+        self.estimates += 1
+        return msgspec.structs.replace(usage, output_tokens=seen), "estimated"
 
     def _is_first_charge(self, reading: Reading) -> bool:
         """Whether a retrieved response carries the usage of a call we saw begin and have not charged yet."""
@@ -127,7 +144,7 @@ class Settler:
                 task=call.identity.task,
                 model=reading.model or call.kind.model or call.ask.model,
                 format=call.kind.format,
-                usage_source=source,
+                usage_source="partial" if reading.usage is not None and _is_broken_off(call) else source,
                 input_tokens=usage.input_tokens if usage else None,
                 output_tokens=usage.output_tokens if usage else None,
                 finish=reading.finish,
@@ -138,6 +155,11 @@ class Settler:
                 output_bytes=reading.output_bytes,
             )
         )
+
+
+def _is_broken_off(call: Call) -> bool:
+    """Whether an answer ended before its own end, so that what it reported may be only its beginning."""
+    return not call.reading.complete and (call.outcome in _BROKEN_OFF or call.reading.error is not None)
 
 
 def _is_retrieval(call: Call) -> bool:

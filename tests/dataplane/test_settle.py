@@ -49,6 +49,17 @@ def test_reported_usage_is_priced(desk):
     assert figures(record) == (1000, 10, "reported", 1_020_000, "override") and record["price_version"]
 
 
+@pytest.mark.parametrize("outcome", ["caller_gone", "upstream_cut", "upstream_timeout"])
+def test_what_was_seen_of_a_broken_answer_is_paid_though_only_its_beginning_was_reported(desk, outcome):
+    settle, _ = desk
+    begun = Reading(model="m", usage=Usage(1000, 1), output_bytes=420)
+    assert figures(settle(call(reading=begun, outcome=outcome))) == (1000, 100, "estimated", 1_200_000, "override")
+    failed = Reading(model="m", usage=Usage(1000, 1), output_bytes=420, error="overloaded")
+    assert figures(settle(call(reading=failed)))[:3] == (1000, 100, "estimated"), "an error event in the middle"
+    whole = Reading(model="m", usage=Usage(1000, 90), output_bytes=420, complete=True)
+    assert figures(settle(call(reading=whole, outcome=outcome))) == (1000, 90, "reported", 1_180_000, "override")
+
+
 def test_missing_usage_is_estimated_and_marked(desk):
     settle, settler = desk
     assert figures(settle(call(reading=Reading(model="m", output_bytes=420)))) == (1000, 100, "estimated", 1_200_000, "override")
