@@ -11,6 +11,7 @@ from aiohttp import web
 from proxy.config import Config, Upstream
 from proxy.dataplane.edge import EdgeServer
 from proxy.dataplane.plane import DataPlane
+from tests.dataplane.conftest import open_site as open_raw_site
 
 CREATE = {"type": "response.create", "model": "gpt-5", "input": "hi " * 50}
 USAGE = {"input_tokens": 7, "output_tokens": 3, "total_tokens": 10}
@@ -181,5 +182,40 @@ def test_a_socket_without_calls_leaves_one_record(run, tmp_path):
                 await socket.receive()
             await until(records)
             assert [(one["transport"], one["status"]) for one in records()] == [("websocket", 101)]
+
+    run(main())
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_bytes_right_behind_the_upgrade_and_its_answer_pass_whole(run, tmp_path, held):
+    frame = b"\x82\x7f" + (3_000_000).to_bytes(8, "big") + b"z" * 3_000_000
+    go, got = asyncio.Event(), []
+
+    async def script(exchange):
+        await exchange.reader.readuntil(b"\r\n\r\n")
+        if held:  # meanwhile more of the client's bytes come than the edge keeps
+            await go.wait()
+        await exchange.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n\x82\x06behind")
+        got.append(await exchange.reader.readexactly(1_000_000))
+        await exchange.send(b"\x82\x04half")  # now more than one pause lies behind
+        got.append(await exchange.reader.readexactly(len(frame) - 1_000_000))
+        await exchange.send(b"\x88\x00")
+
+    async def main():
+        async with open_raw_site(tmp_path, script) as site:
+            reader, writer = await site.connect()
+            head = b"GET /up/v1/responses HTTP/1.1\r\nHost: p\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n\r\n"
+            writer.write(head + frame)
+            if held:
+                edge = None
+                while edge is None or not edge._buffer_paused:
+                    await asyncio.sleep(0.001)
+                    edge = next((relay._edge for relay in site.plane.traffic.in_flight), None)
+                go.set()
+            async with asyncio.timeout(5):
+                answer = await reader.read()
+            writer.close()
+            assert answer.startswith(b"HTTP/1.1 101 ") and answer.endswith(b"\r\n\r\n\x82\x06behind\x82\x04half\x88\x00")
+            assert b"".join(got) == frame
 
     run(main())

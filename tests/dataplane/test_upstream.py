@@ -286,3 +286,43 @@ def test_a_client_that_leaves_while_we_connect_leaves_no_connection(run, tmp_pat
         assert not heard
 
     run(main())
+
+
+def test_a_byte_on_an_idle_connection_ends_it(run, tmp_path):
+    poison = asyncio.Event()
+
+    async def script(exchange):
+        await exchange.read_request()
+        await exchange.reply(ANSWER)
+        await poison.wait()
+        await exchange.send(b"!")
+        await exchange.reader.read()
+
+    async def main():
+        async with open_site(tmp_path, script) as site:
+            await site.ask(post(CHAT, ASK))
+            pool = site.plane.traffic.pools["up"]
+            assert len(pool._idle) == 1
+            poison.set()
+            async with asyncio.timeout(3):
+                while pool.connections:
+                    await asyncio.sleep(0.001)
+            assert not pool._idle
+
+    run(main())
+
+
+def test_trailers_are_not_gathered(run, tmp_path):
+    async def script(exchange):
+        await exchange.read_request()
+        trailers = b"".join(b"X-%d: 1\r\n" % number for number in range(500))
+        await exchange.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX: 1\r\n\r\n2\r\n{}\r\n0\r\n" + trailers + b"\r\n")
+        await exchange.reader.read()
+
+    async def main():
+        async with open_site(tmp_path, script) as site:
+            assert (await site.ask(post(CHAT, ASK))).endswith(b"2\r\n{}\r\n0\r\n\r\n")
+            (connection,) = site.plane.traffic.pools["up"].connections
+            assert len(connection._headers) == 2
+
+    run(main())
