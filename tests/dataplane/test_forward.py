@@ -22,7 +22,11 @@ async def push(writer, sent) -> None:
 
 async def calm(site) -> None:
     async with asyncio.timeout(3):
-        while site.plane.traffic.in_flight or site.plane.traffic.pools["up"].connections:
+        while (
+            site.plane.traffic.in_flight
+            or site.plane.traffic.pools["up"].connections
+            or any(task.get_name() == "upload" for task in asyncio.all_tasks())
+        ):
             await asyncio.sleep(0.001)
 
 
@@ -142,5 +146,23 @@ def test_many_uploads_share_a_connection(run, tmp_path):
             for size in (1, 70_000, 1_000_000):
                 assert (await site.ask(post("/up/v1/files", b"x" * size))).endswith(b"\r\n\r\n%d" % size)
             assert len(site.plane.traffic.pools["up"].connections) == 1
+
+    run(main())
+
+
+def test_a_form_names_its_model_at_either_end(run, tmp_path):
+    async def script(exchange):
+        while True:
+            await exchange.read_request()
+            await exchange.reply(b'{"text":"hi"}')
+
+    async def main():
+        model = b'--b\r\nContent-Disposition: form-data; name="model"\r\n\r\nwhisper-1\r\n'
+        file = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n' + b"w" * 400_000 + b"\r\n"
+        async with open_site(tmp_path, script) as site:
+            for number, body in enumerate((model + file, file + model), 1):
+                request = post("/up/v1/audio/transcriptions", body + b"--b--\r\n").replace(b"application/json", b"multipart/form-data; boundary=b", 1)
+                assert (await site.ask(request)).endswith(b'{"text":"hi"}')
+                assert (await site.record(number))["model_asked"] == "whisper-1"
 
     run(main())

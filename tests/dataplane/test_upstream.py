@@ -1,9 +1,10 @@
-"""Connections to upstreams: TLS, IPv6, base paths, reuse after every kind of answer, heads and trailers of any size."""
+"""Connections to upstreams: TLS, IPv6, base paths, heads of any size, bodies that break off."""
 
 import asyncio
 import contextlib
 import socket
 import ssl
+import struct
 import subprocess
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from proxy.config import Limits, Upstream
 from proxy.dataplane.upstream import Pool
 from tests.dataplane.conftest import Exchange, open_site, post
-from tests.dataplane.test_path import ANSWER, ASK, CHAT, answer, split, unchunk
+from tests.dataplane.test_path import ANSWER, ASK, CHAT, answer, split
 
 
 @contextlib.asynccontextmanager
@@ -116,71 +117,6 @@ def test_an_upstream_of_ipv6_and_a_base_path(run, tmp_path):
 def test_the_host_header_names_a_port_only_where_the_url_does(url, authority, port):
     pool = Pool(Upstream(url=url), Limits(), None)
     assert (pool.authority, pool.port) == (authority, port)
-
-
-@pytest.mark.parametrize(
-    ("first", "kept"),
-    [
-        (b"HTTP/1.1 500 Oh\r\nContent-Length: 2\r\n\r\nno", True),
-        (b"HTTP/1.1 204 No Content\r\n\r\n", True),
-        (b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b;c="d"\r\nno\r\n0\r\nX-Trailer: 1\r\n\r\n', True),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno", False),
-        (b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nno", False),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nKeep-Alive: timeout=1\r\n\r\nno", False),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nKeep-Alive: timeout=20\r\n\r\nno", True),
-    ],
-)
-def test_a_connection_is_used_again_only_where_the_answer_allows(run, tmp_path, first, kept):
-    opened = []
-
-    async def script(exchange):
-        opened.append(exchange)
-        await exchange.read_request()
-        await exchange.send(first)
-        await exchange.read_request()
-        await exchange.reply(ANSWER)
-
-    async def main():
-        async with open_site(tmp_path, script) as site:
-            head, body = split(await site.ask(post(CHAT, ASK)))
-            assert b"railer" not in head and (unchunk(body) == (b"no", True) if b"chunked" in head else body in (b"no", b""))
-            pool = site.plane.traffic.pools["up"]
-            assert any(one.is_fresh(pool._clock()) for one in pool._idle) == kept
-            if kept:
-                assert (await site.ask(post(CHAT, ASK))).endswith(ANSWER)
-            assert len(opened) == 1
-
-    run(main())
-
-
-def test_an_idle_connection_that_the_upstream_closed_is_not_used(run, tmp_path):
-    async def script(exchange):
-        await exchange.read_request()
-        await exchange.reply(ANSWER)
-
-    async def main():
-        async with open_site(tmp_path, script) as site:
-            for _ in range(5):
-                assert (await site.ask(post(CHAT, ASK))).endswith(ANSWER)
-
-    run(main())
-
-
-def test_connections_that_outlive_their_time_are_reaped(run, tmp_path):
-    async def main():
-        async with open_site(tmp_path, answer) as site:
-            pool = site.plane.traffic.pools["up"]
-            await site.ask(post(CHAT, ASK))
-            (connection,) = pool._idle
-            pool.reap()
-            assert not connection.transport.is_closing()
-            pool._clock = lambda: connection.idle_since + 30.0
-            pool.reap()
-            assert connection.transport is None or connection.transport.is_closing()
-            assert (await site.ask(post(CHAT, ASK))).endswith(ANSWER)
-            assert connection not in pool.connections
-
-    run(main())
 
 
 def test_a_long_head_passes_and_an_endless_one_is_refused(run, tmp_path):
@@ -288,41 +224,39 @@ def test_a_client_that_leaves_while_we_connect_leaves_no_connection(run, tmp_pat
     run(main())
 
 
-def test_a_byte_on_an_idle_connection_ends_it(run, tmp_path):
-    poison = asyncio.Event()
+def test_a_body_until_close_that_ends_by_a_reset_is_not_ended_cleanly(run, tmp_path):
+    seen = asyncio.Event()
 
     async def script(exchange):
         await exchange.read_request()
-        await exchange.reply(ANSWER)
-        await poison.wait()
-        await exchange.send(b"!")
-        await exchange.reader.read()
+        await exchange.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nhalf")
+        await seen.wait()
+        exchange.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        exchange.writer.transport.abort()
 
     async def main():
         async with open_site(tmp_path, script) as site:
-            await site.ask(post(CHAT, ASK))
-            pool = site.plane.traffic.pools["up"]
-            assert len(pool._idle) == 1
-            poison.set()
-            async with asyncio.timeout(3):
-                while pool.connections:
-                    await asyncio.sleep(0.001)
-            assert not pool._idle
+            reader, writer = await site.connect()
+            writer.write(post(CHAT, ASK, connection=b"keep-alive"))
+            await reader.readuntil(b"half\r\n")
+            seen.set()
+            assert await reader.read() == b""
+            writer.close()
+            assert (await site.record())["outcome"] == "upstream_cut"
 
     run(main())
 
 
-def test_trailers_are_not_gathered(run, tmp_path):
-    async def script(exchange):
-        await exchange.read_request()
-        trailers = b"".join(b"X-%d: 1\r\n" % number for number in range(500))
-        await exchange.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX: 1\r\n\r\n2\r\n{}\r\n0\r\n" + trailers + b"\r\n")
+def test_an_upstream_that_never_greets_is_a_504(run, tmp_path, certificates):
+    async def silent(exchange):
         await exchange.reader.read()
 
     async def main():
-        async with open_site(tmp_path, script) as site:
-            assert (await site.ask(post(CHAT, ASK))).endswith(b"2\r\n{}\r\n0\r\n\r\n")
-            (connection,) = site.plane.traffic.pools["up"].connections
-            assert len(connection._headers) == 2
+        async with open_site(tmp_path, answer) as site, reach(site, silent, url="https://localhost:{port}", ca_file=str(certificates[0])) as pool:
+            pool.connect_s = 0.05
+            async with asyncio.timeout(3):
+                response = await site.ask(post(CHAT, ASK))
+            assert response.startswith(b"HTTP/1.1 504 ") and b"upstream_timeout" in response
+            assert not pool.connections
 
     run(main())
