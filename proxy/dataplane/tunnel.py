@@ -112,6 +112,11 @@ class Tunnel(Relay):
             self._call.settled |= self._responses > 0
         super().abandon()
 
+    def expire(self, now: float, first_byte_s: float, idle_s: float) -> None:
+        """A socket may rest between its calls as long as both ends like; within one, silence ends it."""
+        if not self._tunnel or self._current is not None:
+            super().expire(now, first_byte_s, idle_s)
+
     # --- the calls on the socket ----------------------------------------------------------------------------------
 
     def _begin(self, began: Began, size: int) -> None:

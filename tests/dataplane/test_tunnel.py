@@ -13,6 +13,7 @@ from proxy.dataplane.edge import EdgeServer
 from proxy.dataplane.plane import DataPlane
 from tests.dataplane.conftest import open_site as open_raw_site
 
+TRAFFIC: list = []  # of the sites opened, the newest last
 CREATE = {"type": "response.create", "model": "gpt-5", "input": "hi " * 50}
 USAGE = {"input_tokens": 7, "output_tokens": 3, "total_tokens": 10}
 
@@ -46,6 +47,7 @@ async def open_site(folder, answer):
     await site.start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     plane = DataPlane(Config(state_dir=str(folder), demo=False, upstreams={"up": Upstream(url=url)}), None)
+    TRAFFIC.append(plane.traffic)
     server = EdgeServer(plane.answer, header_bytes=65536)
     listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
 
@@ -217,5 +219,34 @@ def test_bytes_right_behind_the_upgrade_and_its_answer_pass_whole(run, tmp_path,
             writer.close()
             assert answer.startswith(b"HTTP/1.1 101 ") and answer.endswith(b"\r\n\r\n\x82\x06behind\x82\x04half\x88\x00")
             assert b"".join(got) == frame
+
+    run(main())
+
+
+def test_a_socket_may_rest_between_calls_and_not_within_one(run, tmp_path):
+    async def answer(socket):
+        await respond_once(socket)
+        await socket.receive()
+        await socket.send_str(json.dumps(events(1)[0]))
+        await socket.receive()
+
+    async def respond_once(socket):
+        await socket.receive()
+        for event in events(0):
+            await socket.send_str(json.dumps(event))
+
+    async def main():
+        async with open_site(tmp_path, answer) as (url, records), aiohttp.ClientSession() as session, session.ws_connect(url) as socket:
+            await socket.send_str(json.dumps(CREATE))
+            for _ in range(3):
+                await socket.receive()
+            await until(records)
+            (tunnel,) = TRAFFIC[-1].in_flight
+            tunnel.expire(tunnel.last_activity + 1000, 1, 1)
+            await socket.send_str(json.dumps(CREATE))
+            assert json.loads((await socket.receive()).data) == events(1)[0], "a rest of 1000 s ended nothing"
+            tunnel.expire(tunnel.last_activity + 1000, 1, 1)
+            await until(lambda: len(records()) == 2)
+        assert [one["outcome"] for one in records()] == ["ok", "upstream_timeout"]
 
     run(main())
