@@ -26,6 +26,7 @@ _MAX_SAMPLE_TEXT = 65536
 _ESTIMATED = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
 _DEMO_PROVIDERS = {"openai": "openai", "anthropic": "anthropic", "gemini": "google"}  # the demo speaks three dialects
 _BROKEN_OFF = frozenset({"caller_gone", "upstream_cut", "upstream_timeout", "weighbridge_stopping"})
+_UNFINISHED = frozenset({"queued", "in_progress", "validating", "finalizing", "cancelling"})  # of responses and of batches
 _UNBILLED = Priced(0, "unbilled", "")
 _UNKNOWN = Priced(None, "none", "")
 
@@ -72,6 +73,9 @@ class Settler:
         if call.answer.sent_ns is None or (status is not None and not 200 <= status < 300):
             return None, "none"
         model = reading.model or call.kind.model or call.ask.model or ""
+        if call.kind.operation == "batches" and call.method == "POST":  # made or cancelled: its usage comes with a later GET
+            self._remember(reading.response_id, self._responses.get(reading.response_id or "", False))
+            return None, "none"
         if _is_retrieval(call):
             return (reading.usage, "reported") if self._is_first_charge(reading) else (None, "none")
         if reading.usage is not None and _is_broken_off(call):
@@ -80,7 +84,7 @@ class Settler:
             self._ratios.learn(model, call.ask.prompt_bytes, reading.output_bytes, reading.usage)
             self._remember(reading.response_id, True)
             return reading.usage, "reported"
-        if reading.finish in ("queued", "in_progress") and call.outcome is None:  # a background response: its usage comes later
+        if reading.finish in _UNFINISHED and call.outcome is None:  # a background response: its usage comes later
             self._remember(reading.response_id, False)
             return None, "none"
         if call.kind.operation in _ESTIMATED and (call.kind.json_body or call.transport == "websocket"):
@@ -102,8 +106,10 @@ class Settler:
         return msgspec.structs.replace(usage, output_tokens=seen), "estimated"
 
     def _is_first_charge(self, reading: Reading) -> bool:
-        """Whether a retrieved response carries the usage of a call we saw begin and have not charged yet."""
-        if reading.usage is None or reading.response_id is None or self._responses.get(reading.response_id) is not False:
+        """Whether a retrieved response or batch carries the final usage of what we saw begin and have not charged yet."""
+        if reading.finish in _UNFINISHED or reading.usage is None or reading.response_id is None:
+            return False
+        if self._responses.get(reading.response_id) is not False:
             return False
         self._responses[reading.response_id] = True
         return True
@@ -127,6 +133,7 @@ class Settler:
             models=(reading.model, call.kind.model, call.ask.model),
             usage=usage,
             service_tier=reading.service_tier or call.ask.service_tier,
+            batch=call.kind.operation == "batches",
             at_ns=call.started_ns,
         )
 

@@ -105,6 +105,18 @@ def test_a_background_response_is_charged_once_when_it_is_fetched(desk):
     assert figures(settle(call(kind=retrieval, reading=Reading(response_id="resp_9")))) == (None, None, "none", 0, "unbilled"), "a cancel"
 
 
+def test_a_batch_is_charged_once_when_it_has_ended(desk):
+    settle, _ = desk
+    batches = Kind("openai.batches", "batches")
+    made = call(kind=batches, reading=Reading(response_id="batch_1", finish="validating"))
+    under_way = call(kind=batches, method="GET", reading=Reading(model="m", response_id="batch_1", finish="in_progress", usage=Usage(500, 5)))
+    ended = Reading(model="m", response_id="batch_1", finish="completed", usage=Usage(1000, 10))
+    assert figures(settle(made))[2:4] == ("none", 0) and figures(settle(under_way))[2:4] == ("none", 0)
+    assert figures(settle(call(kind=batches, method="GET", reading=ended))) == (1000, 10, "reported", 1_020_000, "override")
+    assert figures(settle(call(kind=batches, method="GET", reading=ended)))[2:4] == ("none", 0)
+    assert figures(settle(call(kind=batches, reading=ended)))[2:4] == ("none", 0), "a cancel that comes too late"
+
+
 def test_a_stream_cut_while_in_progress_is_estimated_and_not_charged_again(desk):
     settle, _ = desk
     responses = Kind("openai.responses", "chat", json_body=True)
