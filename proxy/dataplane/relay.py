@@ -4,15 +4,17 @@ Each piece is written as it comes; a copy goes to the reader of its format, at o
 seen and in batches after it. When the answer ends, the call is settled *before* its last bytes are given to the
 client's socket, so a caller that has seen the end of an answer has a record. An answer that breaks off is never
 ended cleanly: what has come is delivered, then the client's connection ends without the end of the message.
+Reading never touches traffic: should a reader fail, the bytes go on, and the call's figures stay unknown or estimated.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 
-from proxy.call import Call
+from proxy.call import Call, Reading
 from proxy.dataplane.edge import Edge
 from proxy.dataplane.headers import ResponseHead
 from proxy.dataplane.upstream import Connection
@@ -20,6 +22,19 @@ from proxy.errors import Refusal
 from proxy.wire import decoder, open_reader, read_limits, request_id
 
 _BATCH_BYTES = 8192
+log = logging.getLogger("weighbridge.relay")
+
+
+class Blind:
+    """The reader of an answer whose own reader has failed; what it missed is counted as unread."""
+
+    first_token = True
+
+    def feed(self, data: bytes) -> None:
+        """Nothing is read any more."""
+
+    def end(self) -> Reading:
+        return Reading(unread=1)
 
 
 class Relay:
@@ -73,29 +88,35 @@ class Relay:
         lines.append(b"\r\n" if self.keep_alive or framing == "tunnel" else b"Connection: close\r\n\r\n")
         self._out.append(b"\r\n".join(lines))
         self.head_sent = True
-        answer.limits = read_limits(fields, answer.first_byte_ns / 1e9)
-        answer.request_id = request_id(fields)
-        self._reader = open_reader(call.kind, call.ask, head.status, fields.get("content-type", ""), fields)
-        coding = fields.get("content-encoding")
-        if coding and coding != "identity":
-            self._decoder = decoder(coding, 64 * 1024 * 1024)
+        try:
+            answer.limits = read_limits(fields, answer.first_byte_ns / 1e9)
+            answer.request_id = request_id(fields)
+            self._reader = open_reader(call.kind, call.ask, head.status, fields.get("content-type", ""), fields)
+            coding = fields.get("content-encoding")
+            if coding and coding != "identity":
+                self._decoder = decoder(coding, 64 * 1024 * 1024)
+        except Exception:  # reading never touches traffic
+            self._go_blind()
 
     def body_came(self, data: bytes) -> None:
         self._call.answer.chunks += 1
         self._call.answer.response_bytes += len(data)
         self._out.append(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
-        if self._decoder is not None:
-            data = self._decoder.feed(data)
-        reader = self._reader
-        if reader.first_token:
-            self._pending.append(data)
-            self._pending_bytes += len(data)
-            if self._pending_bytes >= _BATCH_BYTES:
-                self._read_pending()
-        else:
-            reader.feed(data)
+        try:
+            if self._decoder is not None:
+                data = self._decoder.feed(data)
+            reader = self._reader
             if reader.first_token:
-                self._call.answer.first_token_ns = time.time_ns()
+                self._pending.append(data)
+                self._pending_bytes += len(data)
+                if self._pending_bytes >= _BATCH_BYTES:
+                    self._read_pending()
+            else:
+                reader.feed(data)
+                if reader.first_token:
+                    self._call.answer.first_token_ns = time.time_ns()
+        except Exception:  # reading never touches traffic
+            self._go_blind()
 
     def message_ended(self) -> None:
         if self._chunked:
@@ -170,10 +191,21 @@ class Relay:
     # --- endings --------------------------------------------------------------------------------------------------
 
     def _finish_reading(self) -> None:
-        if self._reader is not None:
+        if self._reader is None:
+            return
+        try:
             self._read_pending()
             self._call.reading = self._reader.end()
-            self._reader = None
+        except Exception:  # reading never touches traffic
+            self._go_blind()
+            self._call.reading = Blind().end()
+        self._reader = None
+
+    def _go_blind(self) -> None:
+        log.exception("reading an answer failed; its bytes go on, its figures stay unknown or estimated")
+        self._reader, self._decoder = Blind(), None
+        self._pending.clear()
+        self._pending_bytes = 0
 
     def _read_pending(self) -> None:
         if self._pending:

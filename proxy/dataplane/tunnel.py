@@ -22,7 +22,7 @@ from proxy.wire import Began, Ended, FrameTap, agree_deflate, open_socket_reader
 class Tunnel(Relay):
     """A relay that becomes a tunnel if the upstream agrees to the upgrade; else it relays the refusal like any answer."""
 
-    __slots__ = ("_tunnel", "_current", "_responses", "_announce", "_new_id", "_up", "_down", "_session")
+    __slots__ = ("_tunnel", "_current", "_responses", "_announce", "_new_id", "_up", "_down", "_session", "_is_blind")
 
     def __init__(
         self,
@@ -40,6 +40,7 @@ class Tunnel(Relay):
         self._tunnel = False
         self._current: Call | None = None
         self._responses = 0
+        self._is_blind = False
 
     # --- from the upstream ----------------------------------------------------------------------------------------
 
@@ -62,8 +63,16 @@ class Tunnel(Relay):
             super().body_came(data)
             return
         self._call.answer.response_bytes += len(data)
-        messages = self._down.feed(data)
-        for message in messages:
+        self._out.append(data)
+        try:
+            self._read_down(data)
+        except Exception:  # reading never touches traffic
+            self._go_blind()
+
+    def _read_down(self, data: bytes) -> None:
+        if self._is_blind:
+            return
+        for message in self._down.feed(data):
             if self._current is not None:
                 self._current.answer.chunks += 1
                 self._current.answer.response_bytes += len(message)
@@ -72,7 +81,6 @@ class Tunnel(Relay):
                 self._take(step)
             if self._current is not None and self._session.first_token and self._current.answer.first_token_ns is None:
                 self._current.answer.first_token_ns = time.time_ns()
-        self._out.append(data)
 
     def message_ended(self) -> None:
         if not self._tunnel:
@@ -92,10 +100,23 @@ class Tunnel(Relay):
     def _client_came(self, data: bytes) -> None:
         self.last_activity = time.monotonic()
         self._call.request_bytes += len(data)
+        try:
+            self._read_up(data)
+        except Exception:  # reading never touches traffic
+            self._go_blind()
+        self._connection.write(data)
+
+    def _read_up(self, data: bytes) -> None:
+        if self._is_blind:
+            return
         for message in self._up.feed(data):
             for began in self._session.client(message):
                 self._begin(began, len(message))
-        self._connection.write(data)
+
+    def _go_blind(self) -> None:
+        super()._go_blind()
+        self._reader = None
+        self._is_blind = True
 
     def upload_paused(self, paused: bool) -> None:
         super().upload_paused(paused)
@@ -143,7 +164,7 @@ class Tunnel(Relay):
 
     def _close_current(self, outcome: str) -> None:
         """The socket ends, or a new call begins, before the open call has ended."""
-        reading = self._session.end()
+        reading = None if self._is_blind else self._session.end()
         if self._current is not None:
             self._finish_current(reading or Reading(), outcome)
 

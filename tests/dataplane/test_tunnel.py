@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 
 from proxy.config import Config, Upstream
+from proxy.dataplane import tunnel
 from proxy.dataplane.edge import EdgeServer
 from proxy.dataplane.plane import DataPlane
 from tests.dataplane.conftest import open_site as open_raw_site
@@ -241,12 +242,39 @@ def test_a_socket_may_rest_between_calls_and_not_within_one(run, tmp_path):
             for _ in range(3):
                 await socket.receive()
             await until(records)
-            (tunnel,) = TRAFFIC[-1].in_flight
-            tunnel.expire(tunnel.last_activity + 1000, 1, 1)
+            (open_tunnel,) = TRAFFIC[-1].in_flight
+            open_tunnel.expire(open_tunnel.last_activity + 1000, 1, 1)
             await socket.send_str(json.dumps(CREATE))
             assert json.loads((await socket.receive()).data) == events(1)[0], "a rest of 1000 s ended nothing"
-            tunnel.expire(tunnel.last_activity + 1000, 1, 1)
+            open_tunnel.expire(open_tunnel.last_activity + 1000, 1, 1)
             await until(lambda: len(records()) == 2)
         assert [one["outcome"] for one in records()] == ["ok", "upstream_timeout"]
+
+    run(main())
+
+
+@pytest.mark.parametrize("side", ["client", "server"])
+def test_a_socket_reader_that_fails_touches_no_message(run, tmp_path, monkeypatch, side):
+    class Failing:
+        first_token = False
+
+        def client(self, message):
+            return 1 / 0 if side == "client" else []
+
+        def server(self, message):
+            return 1 / 0
+
+        def end(self):
+            return 1 / 0
+
+    monkeypatch.setattr(tunnel, "open_socket_reader", lambda kind: Failing())
+
+    async def main():
+        async with open_site(tmp_path, respond) as (url, records), aiohttp.ClientSession() as session:
+            async with session.ws_connect(url, compress=15) as socket:
+                for number in range(2):
+                    await socket.send_str(json.dumps(CREATE))
+                    assert [json.loads((await socket.receive()).data) for _ in range(3)] == events(number)
+            await until(records)
 
     run(main())
