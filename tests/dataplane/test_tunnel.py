@@ -274,7 +274,7 @@ def test_a_socket_reader_that_fails_touches_no_message(run, tmp_path, monkeypatc
             async with session.ws_connect(url, compress=15) as socket:
                 for number in range(2):
                     await socket.send_str(json.dumps(CREATE))
-                    assert [json.loads((await socket.receive()).data) for _ in range(3)] == events(number)
+                    assert [json.loads((await socket.receive(5)).data) for _ in range(3)] == events(number)
             await until(records)
 
     run(main())
