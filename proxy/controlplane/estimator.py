@@ -20,17 +20,17 @@ from pathlib import Path
 import msgspec
 
 from proxy.call import Correction, Sample, Usage
-from proxy.config import Config, Upstream
+from proxy.config import Config
 from proxy.controlplane import tokens
 from proxy.controlplane.corrections import CorrectionWriter
 from proxy.controlplane.events import Weighed
 from proxy.controlplane.ratios import Ratios
 from proxy.pricing.book import Book
+from proxy.pricing.providers import Providers
 
 log = logging.getLogger("weighbridge.estimator")
 _MOST_WAITING = 2000
 _LEARN_EVERY = 8  # one in so many reported calls teaches a ratio
-_DEMO_PROVIDERS = {"openai": "openai", "anthropic": "anthropic", "gemini": "google"}  # the demo speaks three dialects
 _BYTES_A_TOKEN = 4
 Content = tuple[str, int, str, str, str]
 
@@ -52,8 +52,7 @@ class Estimator:
         self._samples: OrderedDict[str, Sample] = OrderedDict()
         self._records: OrderedDict[str, Weighed] = OrderedDict()
         self._incoming: queue.SimpleQueue[Weighed] = queue.SimpleQueue()
-        upstreams: dict[str, Upstream] = config.upstreams
-        self._providers = {name: one.prices or book.provider_of(name, one.url) for name, one in upstreams.items()}
+        self._providers = Providers(book, config.upstreams)
         self._load()
 
     def observe(self, weighed: list[Weighed]) -> None:
@@ -111,7 +110,7 @@ class Estimator:
             made = math.ceil(_count_output(sample, model) * self._ratios.ratio(model, "output"))
         cost, version = None, None
         if record.cost_source != "unbilled":
-            provider = _DEMO_PROVIDERS.get(record.dialect) if record.upstream == "demo" else self._providers.get(record.upstream)
+            provider = self._providers.find(record.upstream, record.dialect)
             models, usage = (record.model, record.model_asked), Usage(input_tokens=given, output_tokens=made)
             priced = self._book.price(
                 upstream=record.upstream, provider=provider, models=models, usage=usage, service_tier=record.service_tier, at_ns=record.started_ns

@@ -32,7 +32,7 @@ from proxy.controlplane.loader import Loader
 from proxy.controlplane.metrics import Metrics
 from proxy.controlplane.redact import make_redactor
 from proxy.controlplane.samples import SampleReceiver, bind
-from proxy.pricing.book import Book, BookError
+from proxy.pricing.providers import load_book
 
 log = logging.getLogger("weighbridge.controlplane")
 _REPORT_THREADS = 3
@@ -87,15 +87,6 @@ def find_version() -> str:
         return metadata.version("weighbridge")
     except metadata.PackageNotFoundError:
         return ""
-
-
-def load_book(config: Config) -> Book:
-    """The price book; only the config's overrides where it cannot be read."""
-    try:
-        return Book.load(config.price_book, config.prices)
-    except BookError as error:
-        log.error("%s; until then corrected calls without a price override keep an unknown cost", error)
-        return Book.load(None, config.prices)
 
 
 async def run(config: Config, admin: socket.socket, lifeline: int | None = None) -> None:

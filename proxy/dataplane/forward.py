@@ -51,12 +51,15 @@ def _too_large(limit: int) -> Refusal:
     return Refusal("caller_body_too_large", text)
 
 
-def decode_body(body: bytes, coding: str | None, limit: int) -> bytes | None:
-    """A readable copy of a body; None if it cannot be decoded (which is the upstream's to judge)."""
+async def decode_body(body: bytes, coding: str | None, limit: int) -> bytes | None:
+    """A readable copy of a body; None if it cannot be decoded (which is the upstream's to judge).
+
+    Unpacking happens in a thread: a small bomb may unpack to `limit` bytes, and no other call waits for that.
+    """
     if not coding or coding == "identity":
         return body
     unpack = decoder(coding, limit)
-    content = unpack.feed(body)
+    content = await asyncio.to_thread(unpack.feed, body)
     return None if unpack.failed else content
 
 

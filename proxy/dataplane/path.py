@@ -135,7 +135,7 @@ class Traffic:
             return None if request.body_exists else b""
         body = await read_body(request, limits)
         call.request_bytes = len(body)
-        content = decode_body(body, fields.get("content-encoding"), limits.body_bytes) if kind.json_body else None
+        content = await decode_body(body, fields.get("content-encoding"), limits.body_bytes) if kind.json_body else None
         if content is None:
             return body
         try:

@@ -26,7 +26,7 @@ from proxy.dataplane.journal import JournalWriter
 from proxy.dataplane.path import Traffic
 from proxy.dataplane.samples import SampleSender
 from proxy.dataplane.settle import Settler
-from proxy.pricing.book import Book, BookError
+from proxy.pricing.providers import load_book
 
 log = logging.getLogger("weighbridge.dataplane")
 _BACKLOG = 4096
@@ -94,15 +94,6 @@ class DataPlane:
             pool.close()
         self._journal.close()
         self._samples.close()
-
-
-def load_book(config: Config) -> Book:
-    """The price book; only the config's overrides where it cannot be read, so that calls go on with an unknown cost."""
-    try:
-        return Book.load(config.price_book, config.prices)
-    except BookError as error:
-        log.error("%s; until then calls without a price override have an unknown cost", error)
-        return Book.load(None, config.prices)
 
 
 async def run(config: Config, listener: socket.socket, demo_url: str | None, lifeline: int | None) -> None:

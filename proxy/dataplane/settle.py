@@ -18,13 +18,13 @@ from proxy.dataplane.estimate import ByteRatios
 from proxy.dataplane.journal import JournalWriter
 from proxy.dataplane.samples import SampleSender
 from proxy.pricing.book import Book, Priced
+from proxy.pricing.providers import Providers
 
 log = logging.getLogger("weighbridge.settle")
 _MAX_RESPONSES = 10_000
 _MAX_ERROR = 300
 _MAX_SAMPLE_TEXT = 65536
 _ESTIMATED = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
-_DEMO_PROVIDERS = {"openai": "openai", "anthropic": "anthropic", "gemini": "google"}  # the demo speaks three dialects
 _BROKEN_OFF = frozenset({"caller_gone", "upstream_cut", "upstream_timeout", "weighbridge_stopping"})
 _UNFINISHED = frozenset({"queued", "in_progress", "validating", "finalizing", "cancelling"})  # of responses and of batches
 _UNBILLED = Priced(0, "unbilled", "")
@@ -39,7 +39,7 @@ class Settler:
         self.estimates = 0
         self.unread = 0
         self.defects = 0
-        self._providers = {name: one.prices or book.provider_of(name, one.url) for name, one in upstreams.items()}
+        self._providers = Providers(book, upstreams)
         self._book = book
         self._journal = journal
         self._samples = samples
@@ -129,7 +129,7 @@ class Settler:
             return _UNBILLED if known or call.kind.operation in ("count_tokens", "files", "batches") else _UNKNOWN
         return self._book.price(
             upstream=call.upstream,
-            provider=_DEMO_PROVIDERS.get(call.dialect) if call.upstream == "demo" else self._providers.get(call.upstream),
+            provider=self._providers.find(call.upstream, call.dialect),
             models=(reading.model, call.kind.model, call.ask.model),
             usage=usage,
             service_tier=reading.service_tier or call.ask.service_tier,
