@@ -1,9 +1,8 @@
-"""The words: a call, its parts, and the record it leaves behind.
+"""The words: a call and its parts.
 
 `Call` is mutable and owned by one coroutine; each stage of the path fills exactly one of its parts.
-`Record` is the flat, frozen line that leaves the data plane. Journal keys, DuckDB columns, report
-columns and API fields derive from it, in its order. Units are in the names: `_ns` nanoseconds since the
-Unix epoch (points) or nanoseconds (spans), `_tokens` tokens, `_bytes` bytes, `_nano_usd` 1e-9 US dollars.
+Units are in the names: `_ns` nanoseconds since the Unix epoch (points) or nanoseconds (spans), `_tokens` tokens,
+`_bytes` bytes, `_nano_usd` 1e-9 US dollars.
 """
 
 from __future__ import annotations
@@ -64,6 +63,9 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
     usage_expected: bool = True  # False: the upstream sends no usage (chat stream without include_usage)
     json_asked: bool = False  # the caller asked for JSON output
     prompt_bytes: int = 0  # bytes of the request body: the raw bound for estimates
+    media_bytes: int = 0  # the part of them that is pictures, sound and files in base64, which say nothing of tokens
+    reasoning_budget_tokens: int | None = None  # Anthropic's thinking.budget_tokens: max_tokens may not be below it
+    unbounded: tuple[str, ...] = ()  # why no upper bound of the cost can be told: names of `proxy.wire.ask.UNBOUNDED`
     agent: str | None = None  # native marks in the body, weakest rung but the key
     task: str | None = None
     session: str | None = None
@@ -101,6 +103,8 @@ class Identity(msgspec.Struct, frozen=True, gc=False):
     trace_id: str | None = None
     span_id: str | None = None
     key_hash: str | None = None
+    key: str | None = None  # the name of the virtual key that was presented
+    tags: dict[str, str] = {}
 
 
 class RateLimits(msgspec.Struct, frozen=True, gc=False):
@@ -130,6 +134,21 @@ class Answer(msgspec.Struct):
     limits: RateLimits = RateLimits()
 
 
+class Toll(msgspec.Struct):
+    """What admission decided about a call under a budget, a limit or an order; empty where none of them concerns it."""
+
+    reserved: dict[str, int] = {}  # cell of the ledger → amount in the cell's unit (nano-USD, tokens or calls)
+    reserved_nano_usd: int | None = None
+    reserved_output_tokens: int | None = None  # what the reservation covers; metering extends it
+    budget: str | None = None  # the budget that acted, or would have (mode observe)
+    act: str | None = None  # refused | clamped | downgraded | cut | warned | observed
+    asked_model: str | None = None  # before a downgrade
+    capped_tokens: int | None = None  # the maximum that was written into the request
+    warnings: tuple[str, ...] = ()  # for the response header: `agent-day 80%`
+    waited_ns: int = 0  # in a queue
+    is_metered: bool = False  # its output may be cut: it is read as it flows, and asked for uncompressed
+
+
 class Call(msgspec.Struct, kw_only=True):
     """One request on its way: owned by one coroutine, each part filled by exactly one stage."""
 
@@ -152,158 +171,5 @@ class Call(msgspec.Struct, kw_only=True):
     reading: Reading = msgspec.field(default_factory=Reading)
     outcome: str | None = None  # set once, by whatever ended the call
     refused_status: int | None = None  # the status of our own answer, where we gave one
+    toll: Toll = msgspec.field(default_factory=lambda: Toll())
     settled: bool = False
-
-
-class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """One finished call, flat. The journal's `call` line and a row of the table `calls`."""
-
-    id: str
-    started_ns: int
-    duration_ns: int
-    # who
-    agent: str
-    rung: str
-    task: str | None = None
-    session: str | None = None
-    parent_agent: str | None = None
-    team: str | None = None
-    trace_id: str | None = None
-    span_id: str | None = None
-    key_hash: str | None = None
-    user_agent: str | None = None
-    # what
-    upstream: str
-    dialect: str
-    format: str
-    operation: str
-    transport: str = "http"  # http | websocket
-    method: str
-    path: str  # without the query
-    model_asked: str | None = None
-    model: str | None = None
-    stream: bool = False
-    service_tier: str | None = None
-    max_output_tokens: int | None = None
-    retry: int = 0  # the SDK's own x-stainless-retry-count
-    # how it ended
-    outcome: str  # "ok" or a name from proxy.errors
-    status: int | None = None  # what the client saw; None: nothing was sent
-    finish: str | None = None
-    error: str | None = None  # the provider's words, redacted and cut to 300 characters
-    error_type: str | None = None
-    response_id: str | None = None
-    request_id: str | None = None  # the upstream's
-    # tokens
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_read_tokens: int | None = None
-    cache_write_tokens: int | None = None
-    cache_write_1h_tokens: int | None = None
-    reasoning_tokens: int | None = None
-    input_audio_tokens: int | None = None
-    output_audio_tokens: int | None = None
-    input_image_tokens: int | None = None
-    output_image_tokens: int | None = None
-    web_searches: int | None = None
-    usage_source: str = "none"  # reported | estimated | none
-    # money
-    cost_nano_usd: int | None = None  # None: unknown, never zero by default
-    cost_source: str = "none"  # book | override | upstream | unbilled | none
-    price_version: str | None = None
-    # time, all spans from started_ns
-    first_byte_ns: int | None = None
-    first_token_ns: int | None = None
-    output_token_ns: int | None = None  # (last byte − first token) / (output tokens − 1), streams only
-    added_ns: int | None = None  # the proxy's own time before sending: request fully read → sent, without connecting
-    # size
-    request_bytes: int = 0
-    response_bytes: int = 0
-    chunks: int = 0
-    output_bytes: int = 0
-    tools: int = 0
-    unread: int = 0
-    # the provider's own limits, as its headers said
-    limit_requests: int | None = None
-    remaining_requests: int | None = None
-    reset_requests_s: float | None = None
-    limit_tokens: int | None = None
-    remaining_tokens: int | None = None
-    reset_tokens_s: float | None = None
-    retry_after_s: float | None = None
-
-
-class Opened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """A call that has been let through; written before its first byte goes upstream.
-
-    After a crash the opened calls without a `Record` are closed as `weighbridge_crashed`.
-    """
-
-    id: str
-    started_ns: int
-    agent: str
-    rung: str
-    task: str | None = None
-    session: str | None = None
-    team: str | None = None
-    upstream: str
-    dialect: str
-    format: str
-    operation: str
-    method: str
-    path: str
-    model_asked: str | None = None
-    stream: bool = False
-    request_bytes: int = 0
-
-
-class Correction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """A better figure for a call already recorded, written by the control plane; the last one wins."""
-
-    id: str
-    at_ns: int
-    by: str  # "tokenizer" or the name of an operator
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cost_nano_usd: int | None = None
-    price_version: str | None = None
-
-
-class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What an evaluator or the estimator sees of a call. Sent over a local socket; may be dropped, and is counted then."""
-
-    id: str
-    agent: str
-    task: str | None = None
-    model: str | None = None
-    format: str
-    usage_source: str
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    finish: str | None = None
-    text: str = ""
-    tools: list[tuple[str, str]] = []
-    request: bytes | None = None  # the request body (decoded), only where it is needed
-    request_bytes: int = 0  # its whole length, also where `request` was cut
-    output_bytes: int = 0
-
-
-class Pulse(msgspec.Struct, frozen=True, kw_only=True):
-    """The data plane's own state, sent once a second over the sample socket."""
-
-    pid: int
-    started_ns: int
-    at_ns: int
-    in_flight: int
-    opened: int
-    settled: int
-    samples_sent: int
-    samples_dropped: int
-    journal_lines: int
-    journal_bytes: int
-    journal_waiting: int  # records held in memory because the disk refused them
-    journal_lost: int  # records given up: the only counter that must stay 0
-    upstream_connections: int
-    loop_lag_ns: int
-    estimates: int
-    unread: int

@@ -6,6 +6,7 @@ Secrets never stand in the file: `key: env:NAME` names the environment variable 
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import typing
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from proxy.document import Fault, Faults, read
+from proxy.rules import Budget, Headroom, Key, Ledger, RateLimit, Reserving, check_per, check_rules, read_moment
 
 Dialect = Literal["openai", "anthropic", "gemini", "bedrock", "cohere", "ollama"]
 DIALECTS: tuple[str, ...] = typing.get_args(Dialect)
@@ -68,14 +70,6 @@ class Limits(_Section):
     stop_grace_s: float = 10.0
 
 
-class Key(_Section):
-    """A caller's key that names an agent. Only its SHA-256 stands here (`printf %s KEY | sha256sum`)."""
-
-    sha256: str
-    agent: str
-    team: str | None = None
-
-
 class Identity(_Section):
     """How callers are told apart where they do not name themselves."""
 
@@ -120,9 +114,15 @@ class Config(_Section):
     admin: Listen = Listen(port=8788)
     state_dir: str = "weighbridge-state"
     demo: bool = True  # offer the simulated provider as the upstream `demo`
+    auth: Literal["required", "optional", "none"] = "optional"  # whether a call needs a virtual key
     upstreams: dict[str, Upstream] = {}
     limits: Limits = Limits()
     identity: Identity = Identity()
+    budgets: list[Budget] = []
+    rate_limits: list[RateLimit] = []
+    headroom: Headroom = Headroom()
+    reservation: Reserving = Reserving()
+    ledger: Ledger = Ledger()
     prices: list[Price] = []
     capture: Capture = Capture()
     journal: Journal = Journal()
@@ -142,6 +142,14 @@ class Config(_Section):
     @property
     def price_book(self) -> Path:
         return Path(self.state_dir) / "prices.json"
+
+    @property
+    def orders(self) -> Path:
+        return Path(self.state_dir) / "orders.json"
+
+    @property
+    def admin_token(self) -> Path:
+        return Path(self.state_dir) / "admin-token"
 
     @property
     def secrets(self) -> list[str]:
@@ -186,6 +194,8 @@ def _cross_check(config: Config, environment: typing.Mapping[str, str], faults: 
     if config.capture.max_bytes <= 0:
         faults.add("capture.max_bytes", "must be greater than 0; to keep nothing, use `content: false`")
     _check_identity(config.identity, faults)
+    check_rules(config.budgets, config.rate_limits, config.headroom, config.reservation, config.ledger, faults)
+    _check_exposure(config, faults)
     for index, price in enumerate(config.prices):
         if price.upstream is not None and price.upstream not in config.upstreams and price.upstream != "demo":
             faults.add(f"prices[{index}].upstream", f"names no configured upstream; known: {', '.join(config.upstreams) or 'none'}")
@@ -215,12 +225,36 @@ def _check_addresses(config: Config, faults: Faults) -> None:
 
 
 def _check_identity(identity: Identity, faults: Faults) -> None:
-    agents: dict[str, str] = {}
+    seen: set[str] = set()
     for index, key in enumerate(identity.keys):
+        path = f"identity.keys[{index}]"
         if not re.fullmatch(r"[0-9a-f]{64}", key.sha256 or ""):
-            faults.add(f"identity.keys[{index}].sha256", "expected 64 lower-case hexadecimal digits (printf %s KEY | sha256sum)")
-        elif agents.setdefault(key.sha256, key.agent) != key.agent:
-            faults.add(f"identity.keys[{index}].sha256", "is also the key of another agent; give each its own")
+            faults.add(f"{path}.sha256", "expected 64 lower-case hexadecimal digits (printf %s KEY | sha256sum)")
+        elif key.sha256 in seen:
+            faults.add(f"{path}.sha256", "stands here twice; keep one")
+        seen.add(key.sha256)
+        if key.agent is None and key.team is None:
+            faults.add(path, "names nobody; set `agent`, `team` or both")
+        check_per(f"{path}.per", key.per, faults)
+        try:
+            read_moment(key.expires or "2026-01-01")
+        except ValueError:
+            faults.add(f"{path}.expires", "expected a date or time such as 2026-12-31 or 2026-12-31T12:00:00Z")
+
+
+def _check_exposure(config: Config, faults: Faults) -> None:
+    """Whoever reaches the port spends on our keys: beyond this machine that takes a virtual key."""
+    ours = [name for name, one in config.upstreams.items() if one.key != "client" or one.sign]
+    if ours and config.auth != "required" and not _is_loopback(config.listen.host):
+        text = "serves other machines while this proxy holds provider keys ({}); set `auth: required`, or listen on 127.0.0.1"
+        faults.add("listen.host", text.format(", ".join(ours)))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _check_upstream(name: str, upstream: Upstream, environment: typing.Mapping[str, str], faults: Faults) -> None:

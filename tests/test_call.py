@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from proxy.call import Answer, Call, Correction, Opened, Reading, Record, Sample, Usage
+from proxy.call import Answer, Call, Reading, Usage
+from proxy.record import Correction, Opened, Record, Sample
 
 FLAT = (int, float, str, bool, type(None))
 NEEDED = {

@@ -13,9 +13,10 @@ import msgspec
 import pytest
 import yaml
 
-from proxy.call import Record, Rung
+from proxy.call import Rung
 from proxy.config import Config, Key, Listen, Price, Upstream, parse
 from proxy.errors import OUTCOMES
+from proxy.record import Record
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

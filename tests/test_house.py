@@ -13,20 +13,27 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 MOST_LINES_OF_A_FILE = 300
 MOST_LINES_OF_A_FUNCTION = 60
-LONGER = {"proxy/call.py": 320}  # declarations only: all the words stay in one place
+LONGER: dict[str, int] = {}
 
+_SHARED = (
+    "proxy.call", "proxy.record", "proxy.errors", "proxy.config", "proxy.rules", "proxy.orders", "proxy.wire", "proxy.pricing", "proxy.toll",
+)  # fmt: skip
 # What each part may import of ours, itself aside; the longest matching name decides.
 FLOORS: dict[str, tuple[str, ...]] = {
     "proxy.call": (),
+    "proxy.record": (),
     "proxy.errors": (),
     "proxy.document": (),
-    "proxy.config": ("proxy.document",),
+    "proxy.rules": ("proxy.document",),
+    "proxy.config": ("proxy.document", "proxy.rules"),
+    "proxy.orders": ("proxy.rules", "proxy.record", "proxy.errors"),
     "proxy.wire": ("proxy.call", "proxy.errors"),
-    "proxy.pricing": ("proxy.call", "proxy.errors", "proxy.config"),
+    "proxy.pricing": ("proxy.call", "proxy.errors", "proxy.config", "proxy.rules"),
+    "proxy.toll": ("proxy.call", "proxy.record", "proxy.errors", "proxy.config", "proxy.rules", "proxy.orders"),
     "proxy.demo": ("proxy.call", "proxy.errors"),
-    "proxy.dataplane": ("proxy.call", "proxy.errors", "proxy.config", "proxy.wire", "proxy.pricing"),
-    "proxy.controlplane": ("proxy.call", "proxy.errors", "proxy.config", "proxy.wire", "proxy.pricing", "evaluators"),
-    "proxy.supervise": ("proxy.call", "proxy.errors", "proxy.config", "proxy.wire", "proxy.pricing"),
+    "proxy.dataplane": _SHARED,
+    "proxy.controlplane": (*_SHARED, "evaluators"),
+    "proxy.supervise": _SHARED,
     "proxy.commands": ("proxy",),
     "proxy.cli": ("proxy",),
     "evaluators": (),

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from proxy.call import Correction
+from proxy.record import Correction
 
 log = logging.getLogger("weighbridge.corrections")
 _encode = msgspec.json.Encoder().encode

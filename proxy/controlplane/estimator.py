@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from proxy.call import Correction, Sample, Usage
+from proxy.call import Usage
 from proxy.config import Config
 from proxy.controlplane import tokens
 from proxy.controlplane.corrections import CorrectionWriter
@@ -27,6 +27,7 @@ from proxy.controlplane.events import Weighed
 from proxy.controlplane.ratios import Ratios
 from proxy.pricing.book import Book
 from proxy.pricing.providers import Providers
+from proxy.record import Correction, Sample
 
 log = logging.getLogger("weighbridge.estimator")
 _MOST_WAITING = 2000

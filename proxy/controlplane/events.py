@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from proxy.call import Correction, Opened
+from proxy.record import Correction, Opened
 
 CRASHED = "weighbridge_crashed"
 _CALL, _OPENED = b'{"call":', b'{"opened":'

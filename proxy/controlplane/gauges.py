@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from proxy.call import Pulse
 from proxy.controlplane import tokens
 from proxy.controlplane.estimator import Estimator
 from proxy.controlplane.loader import Loader
 from proxy.controlplane.samples import SampleReceiver
+from proxy.record import Pulse
 
 _GAUGE, _COUNTER = GaugeMetricFamily, CounterMetricFamily
 _PULSE = (

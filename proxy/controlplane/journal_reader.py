@@ -18,10 +18,10 @@ from pathlib import Path
 
 import msgspec
 
-from proxy.call import Opened
 from proxy.controlplane.events import Batch, Weighed, close_crashed, parse
 from proxy.controlplane.segments import Segment, find_ended, identify, is_alive, list_names, parse_name
 from proxy.controlplane.store import Loaded, Store
+from proxy.record import Opened
 
 log = logging.getLogger("weighbridge.reader")
 _CHUNK = 4 * 1024 * 1024

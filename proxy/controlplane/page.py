@@ -8,9 +8,9 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
-from proxy.call import Pulse
 from proxy.controlplane import show
 from proxy.controlplane.reports import DIMENSIONS, Report
+from proxy.record import Pulse
 
 _LINKS = (
     ("/api/report?by=agent,model&since=24h", "calls, tokens, cost and times by any of the recorded names"),

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from proxy.call import Pulse, Sample
+from proxy.record import Pulse, Sample
 
 log = logging.getLogger("weighbridge.samples")
 _MOST_BYTES = 256 * 1024

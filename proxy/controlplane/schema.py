@@ -13,10 +13,13 @@ import typing
 
 import msgspec
 
-from proxy.call import Correction, Record
+from proxy.record import Correction, Record
 
 VERSION = 1  # of what the tables mean; a new column needs no new version, it is added to an older file
-_SQL_TYPES = {str: "VARCHAR", int: "BIGINT", float: "DOUBLE", bool: "BOOLEAN"}
+_SQL_TYPES = {
+    str: "VARCHAR", int: "BIGINT", float: "DOUBLE", bool: "BOOLEAN",
+    dict[str, int]: "MAP(VARCHAR, BIGINT)", dict[str, str]: "MAP(VARCHAR, VARCHAR)",
+}  # fmt: skip
 _STRUCTS: dict[str, type[msgspec.Struct]] = {"calls": Record, "corrections": Correction}
 _CORRECTED = ("input_tokens", "output_tokens", "cost_nano_usd", "price_version")
 

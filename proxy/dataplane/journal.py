@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from proxy.call import Opened, Record
+from proxy.record import Opened, Record
 
 _MAX_WAITING = 200_000
 log = logging.getLogger("weighbridge.journal")

@@ -10,7 +10,7 @@ from itertools import count
 import msgspec
 from aiohttp import web
 
-from proxy.call import Ask, Call, Opened
+from proxy.call import Ask, Call
 from proxy.config import DIALECTS, Config, Upstream
 from proxy.dataplane.edge import Edge, Sent, write_refusal
 from proxy.dataplane.forward import decode_body, make_head, read_body, send_stream
@@ -24,6 +24,7 @@ from proxy.dataplane.sign import Signer
 from proxy.dataplane.tunnel import Tunnel
 from proxy.dataplane.upstream import Pool
 from proxy.errors import Refusal
+from proxy.record import Opened
 from proxy.wire import read_ask, recognise
 
 _ids = count()

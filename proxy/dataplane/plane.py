@@ -19,7 +19,6 @@ import time
 import uvloop
 from aiohttp import web
 
-from proxy.call import Pulse
 from proxy.config import Config, Upstream, load
 from proxy.dataplane.edge import Edge, EdgeServer, Sent
 from proxy.dataplane.journal import JournalWriter
@@ -27,6 +26,7 @@ from proxy.dataplane.path import Traffic
 from proxy.dataplane.samples import SampleSender
 from proxy.dataplane.settle import Settler
 from proxy.pricing.providers import load_book
+from proxy.record import Pulse
 
 log = logging.getLogger("weighbridge.dataplane")
 _BACKLOG = 4096

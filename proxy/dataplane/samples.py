@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from proxy.call import Pulse, Sample
+from proxy.record import Pulse, Sample
 
 _MAX_BYTES = 160 * 1024  # below Linux's default limit of a datagram (net.core.wmem_default, 208 KiB)
 _MAX_BATCH_BYTES = 64 * 1024

@@ -12,13 +12,14 @@ from collections import OrderedDict
 
 import msgspec
 
-from proxy.call import Call, Reading, Record, Sample, Usage
+from proxy.call import Call, Reading, Usage
 from proxy.config import Upstream
 from proxy.dataplane.estimate import ByteRatios
 from proxy.dataplane.journal import JournalWriter
 from proxy.dataplane.samples import SampleSender
 from proxy.pricing.book import Book, Priced
 from proxy.pricing.providers import Providers
+from proxy.record import Record, Sample
 
 log = logging.getLogger("weighbridge.settle")
 _MAX_RESPONSES = 10_000

@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from proxy.call import Opened, Record
 from proxy.controlplane.journal_reader import JournalReader
 from proxy.controlplane.store import Store
+from proxy.record import Opened, Record
 
 START_NS = 1_790_000_000_000_000_000
 

@@ -15,11 +15,11 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
-from proxy.call import Pulse
 from proxy.controlplane.api import Admin
 from proxy.controlplane.metrics import Metrics
 from proxy.controlplane.samples import SampleReceiver
 from proxy.controlplane.store import Keeper, Loaded
+from proxy.record import Pulse
 from tests.controlplane.conftest import START_NS, call
 
 PULSE = b"P" + msgspec.msgpack.encode(Pulse(**{field.name: 7 for field in msgspec.structs.fields(Pulse)}))

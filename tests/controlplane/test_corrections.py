@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from proxy.call import Correction
 from proxy.controlplane.corrections import CorrectionWriter
 from proxy.controlplane.journal_reader import JournalReader
 from proxy.controlplane.store import Store
+from proxy.record import Correction
 from tests.controlplane.conftest import Segments, load_all
 
 

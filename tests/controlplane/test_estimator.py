@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from proxy.call import Sample
 from proxy.config import Capture, Config, Price
 from proxy.controlplane import tokens
 from proxy.controlplane.corrections import CorrectionWriter
@@ -17,6 +16,7 @@ from proxy.controlplane.estimator import Estimator
 from proxy.controlplane.events import Batch, Weighed, parse
 from proxy.controlplane.redact import make_redactor
 from proxy.pricing.book import Book
+from proxy.record import Sample
 from tests.controlplane.conftest import Segments, call
 
 PROMPT = b'{"model":"gpt-4o-mini","messages":[{"role":"user","content":"Say hello to the world."}]}'

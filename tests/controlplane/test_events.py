@@ -6,8 +6,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.call import Record
 from proxy.controlplane.events import CRASHED, Batch, Weighed, close_crashed, parse
+from proxy.record import Record
 from tests.controlplane.conftest import call, line, make_opened
 
 

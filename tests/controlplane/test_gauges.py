@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
-from proxy.call import Pulse
 from proxy.config import Config
 from proxy.controlplane.metrics import Metrics
 from proxy.controlplane.plane import ControlPlane
+from proxy.record import Pulse
 
 
 def read(metrics: Metrics) -> dict[str, float]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from proxy.call import Pulse
 from proxy.controlplane.page import write_page
 from proxy.controlplane.reports import Report
+from proxy.record import Pulse
 
 PULSE = Pulse(**{field.name: 0 for field in msgspec.structs.fields(Pulse)})
 CALLS = Report("calls", ["started_ns", "agent", "model", "cost_nano_usd"], [[10**18, "<script>alert(1)</script>", None, None]])

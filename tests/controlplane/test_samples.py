@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.call import Pulse, Sample
 from proxy.controlplane.samples import SampleReceiver, bind
+from proxy.record import Pulse, Sample
 
 ENCODE = msgspec.msgpack.Encoder().encode
 SAMPLE = Sample(id="call-1", agent="a", format="openai_chat", usage_source="estimated", text="hello")

@@ -7,9 +7,9 @@ from pathlib import Path
 import duckdb
 import msgspec
 
-from proxy.call import Record
 from proxy.controlplane import schema
 from proxy.controlplane.store import Store
+from proxy.record import Record
 from tests.controlplane.conftest import Segments, add, call, ids, line, load_all
 
 

@@ -7,9 +7,9 @@ import os
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proxy.call import Record
 from proxy.dataplane import journal
 from proxy.dataplane.journal import JournalWriter
+from proxy.record import Record
 
 
 def record(number: int) -> Record:

@@ -2,8 +2,8 @@ import socket
 
 import msgspec
 
-from proxy.call import Sample
 from proxy.dataplane.samples import SampleSender
+from proxy.record import Sample
 
 SAMPLE = Sample(id="x", agent="a", format="openai.chat", usage_source="reported", text="hello")
 

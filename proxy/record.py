@@ -1,0 +1,210 @@
+"""What leaves the data plane: the lines of the journal and the datagrams of the sample socket, flat and frozen.
+
+Journal keys, DuckDB columns, report columns and API fields derive from `Record`, in its order. Units are in the names, as in
+`proxy.call`.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """One finished call, flat. The journal's `call` line and a row of the table `calls`."""
+
+    id: str
+    started_ns: int
+    duration_ns: int
+    # who
+    agent: str
+    rung: str
+    task: str | None = None
+    session: str | None = None
+    parent_agent: str | None = None
+    team: str | None = None
+    trace_id: str | None = None
+    span_id: str | None = None
+    key_hash: str | None = None
+    key: str | None = None  # the name of the virtual key
+    tags: dict[str, str] = {}
+    user_agent: str | None = None
+    # what
+    upstream: str
+    dialect: str
+    format: str
+    operation: str
+    transport: str = "http"  # http | websocket
+    method: str
+    path: str  # without the query
+    model_asked: str | None = None
+    model: str | None = None
+    stream: bool = False
+    service_tier: str | None = None
+    max_output_tokens: int | None = None
+    retry: int = 0  # the SDK's own x-stainless-retry-count
+    # how it ended
+    outcome: str  # "ok" or a name from proxy.errors
+    status: int | None = None  # what the client saw; None: nothing was sent
+    finish: str | None = None
+    error: str | None = None  # the provider's words, redacted and cut to 300 characters
+    error_type: str | None = None
+    response_id: str | None = None
+    request_id: str | None = None  # the upstream's
+    # tokens
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    input_audio_tokens: int | None = None
+    output_audio_tokens: int | None = None
+    input_image_tokens: int | None = None
+    output_image_tokens: int | None = None
+    web_searches: int | None = None
+    usage_source: str = "none"  # reported | estimated | none
+    # money
+    cost_nano_usd: int | None = None  # None: unknown, never zero by default
+    cost_source: str = "none"  # book | override | upstream | unbilled | reserved (unknown, so charged as reserved) | presumed (crashed) | none
+    price_version: str | None = None
+    # budgets and limits
+    reserved_nano_usd: int | None = None
+    charged: dict[str, int] = {}  # cell of the ledger → amount in the cell's unit: nano-USD, tokens or calls
+    budget: str | None = None  # the budget that acted, or would have (mode observe)
+    act: str | None = None  # refused | clamped | downgraded | cut | warned | observed
+    capped_tokens: int | None = None  # the maximum that was written into the request
+    waited_ns: int = 0  # in a queue, part of duration_ns
+    # time, all spans from started_ns
+    first_byte_ns: int | None = None
+    first_token_ns: int | None = None
+    output_token_ns: int | None = None  # (last byte − first token) / (output tokens − 1), streams only
+    added_ns: int | None = None  # the proxy's own time before sending: request fully read → sent, without connecting
+    # size
+    request_bytes: int = 0
+    response_bytes: int = 0
+    chunks: int = 0
+    output_bytes: int = 0
+    tools: int = 0
+    unread: int = 0
+    # the provider's own limits, as its headers said
+    limit_requests: int | None = None
+    remaining_requests: int | None = None
+    reset_requests_s: float | None = None
+    limit_tokens: int | None = None
+    remaining_tokens: int | None = None
+    reset_tokens_s: float | None = None
+    retry_after_s: float | None = None
+
+
+class Opened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """A call that has been let through; written before its first byte goes upstream.
+
+    After a crash the opened calls without a `Record` are closed as `weighbridge_crashed`.
+    """
+
+    id: str
+    started_ns: int
+    agent: str
+    rung: str
+    task: str | None = None
+    session: str | None = None
+    team: str | None = None
+    upstream: str
+    dialect: str
+    format: str
+    operation: str
+    method: str
+    path: str
+    model_asked: str | None = None
+    stream: bool = False
+    request_bytes: int = 0
+    key: str | None = None
+    tags: dict[str, str] = {}
+    reserved_nano_usd: int | None = None
+    reserved: dict[str, int] = {}  # cell of the ledger → amount in the cell's unit
+
+
+class Extended(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A running call reserves more; written before what it covers is passed on. The amounts are the new whole, not the difference."""
+
+    id: str
+    reserved_nano_usd: int | None = None
+    reserved: dict[str, int]
+
+
+class Correction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """A better figure for a call already recorded, written by the control plane; the last one wins."""
+
+    id: str
+    at_ns: int
+    by: str  # "tokenizer" or the name of an operator
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_nano_usd: int | None = None
+    price_version: str | None = None
+    adjusted: dict[str, int] = {}  # cell of the ledger → what is to be added to what was charged, by this correction alone
+
+
+class TaskEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """A task was made, changed or closed by order; the last word on each field wins. The journal's `task` line."""
+
+    task: str
+    at_ns: int
+    by: str
+    agent: str | None = None
+    usd: float | None = None  # its budget: US dollars, tokens, calls
+    tokens: int | None = None
+    calls: int | None = None
+    outcome: str | None = None  # closed: succeeded | failed | abandoned, or a word of the operator's own
+
+
+class OrderEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """An order was given: the journal's `order` line, kept for who did what and why."""
+
+    at_ns: int
+    by: str
+    verb: str  # pause | resume | kill | issue_key | revoke_key | reload
+    dimension: str | None = None  # agent, task, … ; None: everything
+    value: str | None = None
+    running: bool = False  # also the calls that are running
+    reason: str | None = None
+
+
+class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an evaluator or the estimator sees of a call. Sent over a local socket; may be dropped, and is counted then."""
+
+    id: str
+    agent: str
+    task: str | None = None
+    model: str | None = None
+    format: str
+    usage_source: str
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    finish: str | None = None
+    text: str = ""
+    tools: list[tuple[str, str]] = []
+    request: bytes | None = None  # the request body (decoded), only where it is needed
+    request_bytes: int = 0  # its whole length, also where `request` was cut
+    output_bytes: int = 0
+
+
+class Pulse(msgspec.Struct, frozen=True, kw_only=True):
+    """The data plane's own state, sent once a second over the sample socket."""
+
+    pid: int
+    started_ns: int
+    at_ns: int
+    in_flight: int
+    opened: int
+    settled: int
+    samples_sent: int
+    samples_dropped: int
+    journal_lines: int
+    journal_bytes: int
+    journal_waiting: int  # records held in memory because the disk refused them
+    journal_lost: int  # records given up: the only counter that must stay 0
+    upstream_connections: int
+    loop_lag_ns: int
+    estimates: int
+    unread: int
