@@ -15,10 +15,10 @@ from pathlib import Path
 
 import msgspec
 
-from proxy.call import Opened, Record
 from proxy.controlplane.journal_reader import JournalReader
 from proxy.controlplane.metrics import Metrics
 from proxy.controlplane.store import Store
+from proxy.record import Opened, Record
 
 _SAME = {"upstream": "openai", "dialect": "openai", "format": "openai_chat", "operation": "chat", "method": "POST", "stream": True}
 _TOKENS = ("cache_write_tokens", "cache_write_1h_tokens", "reasoning_tokens", "input_audio_tokens", "output_audio_tokens", "input_image_tokens")
