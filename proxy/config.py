@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from proxy.document import Fault, Faults, read
-from proxy.rules import Budget, Headroom, Key, Ledger, RateLimit, Reserving, check_per, check_rules, read_moment
+from proxy.rules import Budget, Headroom, Key, Ledger, RateLimit, Reserving, check_keys, check_rules
 
 Dialect = Literal["openai", "anthropic", "gemini", "bedrock", "cohere", "ollama"]
 DIALECTS: tuple[str, ...] = typing.get_args(Dialect)
@@ -151,6 +151,12 @@ class Config(_Section):
     def admin_token(self) -> Path:
         return Path(self.state_dir) / "admin-token"
 
+    def redis_url(self, environment: typing.Mapping[str, str] = os.environ) -> str | None:
+        """The URL that `ledger.redis` says or names; None where there is none."""
+        url = self.ledger.redis or ""
+        url = environment.get(url[4:], "") if url.startswith("env:") else url
+        return url if url.startswith(("redis://", "rediss://", "unix://")) else None
+
     @property
     def secrets(self) -> list[str]:
         """Every secret this process holds, to be redacted by value wherever text is kept."""
@@ -193,9 +199,13 @@ def _cross_check(config: Config, environment: typing.Mapping[str, str], faults: 
                 faults.add(f"{section}.{field}", "must be greater than 0")
     if config.capture.max_bytes <= 0:
         faults.add("capture.max_bytes", "must be greater than 0; to keep nothing, use `content: false`")
-    _check_identity(config.identity, faults)
+    check_keys(config.identity.keys, faults)
     check_rules(config.budgets, config.rate_limits, config.headroom, config.reservation, config.ledger, faults)
     _check_exposure(config, faults)
+    if config.ledger.redis is not None and config.redis_url(environment) is None:
+        variable = config.ledger.redis[4:] if config.ledger.redis.startswith("env:") else ""
+        known = "expected redis://host[:port][/number], rediss://…, unix://… or env:NAME"
+        faults.add("ledger.redis", f"the environment variable {variable} is not set, or holds no redis://… URL" if variable else known)
     for index, price in enumerate(config.prices):
         if price.upstream is not None and price.upstream not in config.upstreams and price.upstream != "demo":
             faults.add(f"prices[{index}].upstream", f"names no configured upstream; known: {', '.join(config.upstreams) or 'none'}")
@@ -224,28 +234,10 @@ def _check_addresses(config: Config, faults: Faults) -> None:
         faults.add("state_dir", f"is too long for a socket in it; use at most {_SOCKET_PATH_BYTES - len('/samples.sock')} bytes")
 
 
-def _check_identity(identity: Identity, faults: Faults) -> None:
-    seen: set[str] = set()
-    for index, key in enumerate(identity.keys):
-        path = f"identity.keys[{index}]"
-        if not re.fullmatch(r"[0-9a-f]{64}", key.sha256 or ""):
-            faults.add(f"{path}.sha256", "expected 64 lower-case hexadecimal digits (printf %s KEY | sha256sum)")
-        elif key.sha256 in seen:
-            faults.add(f"{path}.sha256", "stands here twice; keep one")
-        seen.add(key.sha256)
-        if key.agent is None and key.team is None:
-            faults.add(path, "names nobody; set `agent`, `team` or both")
-        check_per(f"{path}.per", key.per, faults)
-        try:
-            read_moment(key.expires or "2026-01-01")
-        except ValueError:
-            faults.add(f"{path}.expires", "expected a date or time such as 2026-12-31 or 2026-12-31T12:00:00Z")
-
-
 def _check_exposure(config: Config, faults: Faults) -> None:
     """Whoever reaches the port spends on our keys: beyond this machine that takes a virtual key."""
     ours = [name for name, one in config.upstreams.items() if one.key != "client" or one.sign]
-    if ours and config.auth != "required" and not _is_loopback(config.listen.host):
+    if ours and config.auth != "required" and config.listen.host.strip() and not _is_loopback(config.listen.host):
         text = "serves other machines while this proxy holds provider keys ({}); set `auth: required`, or listen on 127.0.0.1"
         faults.add("listen.host", text.format(", ".join(ours)))
 

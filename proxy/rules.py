@@ -224,3 +224,22 @@ def _check_rate_limit(path: str, limit: RateLimit, faults: Faults) -> None:
         faults.add(f"{path}.queue.length", "expected 0 to 100000 calls")
     if not 0 < limit.queue.wait_s <= 3600:
         faults.add(f"{path}.queue.wait_s", "expected more than 0 and at most 3600 seconds")
+
+
+def check_keys(keys: list[Key], faults: Faults) -> None:
+    """Add what is wrong with the keys of a config to `faults`."""
+    seen: set[str] = set()
+    for index, key in enumerate(keys):
+        path = f"identity.keys[{index}]"
+        if not re.fullmatch(r"[0-9a-f]{64}", key.sha256 or ""):
+            faults.add(f"{path}.sha256", "expected 64 lower-case hexadecimal digits (printf %s KEY | sha256sum)")
+        elif key.sha256 in seen:
+            faults.add(f"{path}.sha256", "stands here twice; keep one")
+        seen.add(key.sha256)
+        if key.agent is None and key.team is None:
+            faults.add(path, "names nobody; set `agent`, `team` or both")
+        check_per(f"{path}.per", key.per, faults)
+        try:
+            read_moment(key.expires or "2026-01-01")
+        except ValueError:
+            faults.add(f"{path}.expires", "expected a date or time such as 2026-12-31 or 2026-12-31T12:00:00Z")

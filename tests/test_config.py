@@ -59,8 +59,19 @@ def test_a_file_that_cannot_be_read_is_a_fault(tmp_path: Path, make: Callable[[P
         ),
         (
             f"identity: {{keys: [{{sha256: {SHA}, agent: x}}, {{sha256: {SHA}, agent: y}}]}}",
-            "line 1: identity.keys[1].sha256: is also the key of another agent; give each its own",
+            "line 1: identity.keys[1].sha256: stands here twice; keep one",
         ),
+        (f"identity: {{keys: [{{sha256: {SHA}}}]}}", "line 1: identity.keys[0]: names nobody; set `agent`, `team` or both"),
+        (
+            f"identity: {{keys: [{{sha256: {SHA}, agent: x, expires: soon}}]}}",
+            "line 1: identity.keys[0].expires: expected a date or time such as 2026-12-31 or 2026-12-31T12:00:00Z",
+        ),
+        (
+            "{listen: {host: 0.0.0.0}, upstreams: {u: {url: 'http://h', sign: 'aws:us-east-1'}}}",
+            "line 1: listen.host: serves other machines while this proxy holds provider keys (u); set `auth: required`, or listen on 127.0.0.1",
+        ),
+        ("ledger: {redis: nowhere}", "line 1: ledger.redis: expected redis://host[:port][/number], rediss://…, unix://… or env:NAME"),
+        ("ledger: {redis: 'env:NO'}", "line 1: ledger.redis: the environment variable NO is not set, or holds no redis://… URL"),
         ("prices: [{model: m, input: 1, output: -1}]", "line 1: prices[0].output: expected 0 or more, and less than 1000000"),
         ("prices: [{model: m, input: 1, output: 1, upstream: u}]", "line 1: prices[0].upstream: names no configured upstream; known: none"),
     ],

@@ -44,7 +44,7 @@ def test_every_refusal_is_readable_in_every_dialect(name: str, dialect: str) -> 
 def test_only_what_waiting_may_help_is_worth_a_retry(name: str) -> None:
     refusal = Refusal(name, "m")
     assert refusal.status == STATUSES[name]
-    assert refusal.retryable == (STATUSES[name] >= 500)
+    assert refusal.retryable == (STATUSES[name] >= 500 or STATUSES[name] == 429)
     _, headers = body(refusal, "openai", "c")
     assert (("x-should-retry", "false") in headers) == (not refusal.retryable)
 
@@ -56,7 +56,17 @@ def test_the_dialects_own_words() -> None:
     assert (google["code"], google["status"]) == (403, "PERMISSION_DENIED")
     assert dict(body(refusal, "bedrock", "c")[1])["x-amzn-ErrorType"] == "AccessDeniedException"
     openai = json.loads(body(refusal, "openai", "c")[0])
-    assert openai["error"] == {"message": "m", "type": "invalid_request_error", "param": None, "code": "policy_no_upstream_key"}
+    assert openai["error"] == {"message": "m", "type": "permission_error", "param": None, "code": "policy_no_upstream_key"}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_details_are_there_for_programs_and_a_wait_is_whole_seconds(dialect: str) -> None:
+    refusal = Refusal("policy_budget_busy", "m", {"budget": "company", "limit": 5.0}, retry_after_s=0.2)
+    payload, headers = body(refusal, dialect, "c")
+    assert ("Retry-After", "1") in headers
+    shape = json.loads(payload)
+    facts = shape["error"]["details"][0]["metadata"] if dialect == "gemini" else shape.get("weighbridge") or shape["error"]["weighbridge"]
+    assert facts == {"budget": "company", "limit": "5.0" if dialect == "gemini" else 5.0}
 
 
 @pytest.mark.parametrize("name", sorted(OUTCOMES))
