@@ -176,6 +176,7 @@ async def answer_messages(exchange: Exchange) -> web.StreamResponse:
     """`POST /v1/messages`."""
     turn = read_turn(exchange)
     reply = answer(turn)
+    exchange.owe(answered_model(turn.model), [reply])
     if exchange.document.get("stream"):
         return await exchange.send_stream(stream_message(exchange, turn, reply), EVENTS, stream_error(exchange), {"cache-control": "no-cache"})
     return await exchange.send(write_message(exchange, turn, reply))

@@ -92,6 +92,7 @@ async def answer_chat(exchange: Exchange) -> web.StreamResponse:
     if options is not None and not exchange.document.get("stream"):
         raise Wrong(400, "The 'stream_options' parameter is only allowed when 'stream' is enabled.", param="stream_options")
     replies = [answer(turn, variant) for variant in range(count)]
+    exchange.owe(answered_model(turn.model), replies)
     if exchange.document.get("stream"):
         wants_usage = isinstance(options, dict) and bool(options.get("include_usage"))
         return await exchange.send_stream(stream_chat(exchange, turn, replies, wants_usage), EVENTS, STREAM_ERROR, end=DONE)

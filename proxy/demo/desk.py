@@ -1,6 +1,6 @@
 """The provider's desk: what it has received, what it keeps for later, and the doors through which tests look and steer.
 
-`GET /__demo/received` lists the requests as they came, `GET /__demo/state` counts, `POST /__demo/release` lets held streams
+`GET /__demo/received` lists the requests as they came, `GET /__demo/state` counts, `GET /__demo/bill` says what has to be paid, `POST /__demo/release` lets held streams
 go on, and `POST /__demo/reset` forgets everything.
 """
 
@@ -32,6 +32,15 @@ class Received(msgspec.Struct, frozen=True):
     body_sha256: str
 
 
+class Owed(msgspec.Struct):
+    """What is billed for a model: calls that were answered, their input, and the output up to where each ended or its client left."""
+
+    calls: int = 0
+    input_tokens: int = 0
+    cached_tokens: int = 0  # part of the input
+    output_tokens: int = 0
+
+
 class Desk(msgspec.Struct):
     """The provider's own state, shared by all exchanges of one application."""
 
@@ -42,6 +51,7 @@ class Desk(msgspec.Struct):
     arrived: int = 0
     running: int = 0
     left: int = 0  # clients that went before their answer was complete
+    bill: dict[str, Owed] = {}  # by the model's name as it is answered
     numbers: Any = msgspec.field(default_factory=itertools.count)
     gate: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
     shelf: dict[str, Any] = {}  # what later requests come back for: responses, batches, files
@@ -58,6 +68,7 @@ class Desk(msgspec.Struct):
         """Forget everything; those who hold are let go."""
         self.received.clear()
         self.shelf.clear()
+        self.bill.clear()
         self.kept_bytes = self.arrived = self.left = 0
         self.numbers = itertools.count()
         self.release()
@@ -96,6 +107,10 @@ async def show_state(request: web.Request) -> web.Response:
     return web.Response(body=msgspec.json.encode(counts), content_type="application/json")
 
 
+async def show_bill(request: web.Request) -> web.Response:
+    return web.Response(body=msgspec.json.encode(request.app[DESK].bill), content_type="application/json")
+
+
 async def release(request: web.Request) -> web.Response:
     request.app[DESK].release()
     return web.Response(status=204)
@@ -110,5 +125,6 @@ def add_control(app: web.Application) -> None:
     """The doors for tests."""
     app.router.add_get("/__demo/received", list_received)
     app.router.add_get("/__demo/state", show_state)
+    app.router.add_get("/__demo/bill", show_bill)
     app.router.add_post("/__demo/release", release)
     app.router.add_post("/__demo/reset", reset)

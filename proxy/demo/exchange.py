@@ -16,9 +16,10 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from proxy.demo.desk import DESK, record
+from proxy.demo.desk import DESK, Owed, record
 from proxy.demo.faults import Fault, read_fault, wish
 from proxy.demo.prose import digest
+from proxy.demo.turn import Reply
 
 _BLOCK_BYTES = 65536  # one write; a body of several can be cut in the middle
 _EPOCH_S = 1_770_000_000  # the clock of a seeded provider
@@ -54,6 +55,8 @@ class Exchange:
         self.fault = Fault()
         self._gate = self.desk.gate  # of now: a release counts for every exchange that has arrived, held already or not
         self.started = False  # whether the answer has begun
+        self._owed = Owed()  # of this answer, once it is given whole
+        self._billed: Owed | None = None
         wished = wish(request, "seed")
         seed = wished or (f"{self.desk.seed} {next(self.desk.numbers)}" if self.desk.seed is not None else "")
         self._seed = digest(seed, request.path_qs, body) if seed else digest(str(time.time_ns()), str(id(self)), body)
@@ -76,6 +79,22 @@ class Exchange:
         text = self.make_id("", 32, "0123456789abcdef", variant)
         return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
 
+    def owe(self, model: str, replies: list[Reply]) -> None:
+        """What the answer will have cost: the input once, the output of every choice."""
+        self._billed = self.desk.bill.setdefault(model, Owed())
+        output_tokens = sum(reply.output_tokens for reply in replies)
+        self._owed = Owed(1, replies[0].input_tokens, replies[0].cached_tokens, output_tokens)
+
+    def charge(self, before: float, now: float) -> None:
+        """Charge the part of the answer between two shares of it; the input with the first."""
+        if self._billed is None:
+            return
+        if before == 0:
+            self._billed.calls += 1
+            self._billed.input_tokens += self._owed.input_tokens
+            self._billed.cached_tokens += self._owed.cached_tokens
+        self._billed.output_tokens += round(self._owed.output_tokens * now) - round(self._owed.output_tokens * before)
+
     def refuse(self, wrong: Wrong) -> web.Response:
         """The refusal, in the dialect's words."""
         document, headers = self.dialect.write_error(wrong, self)
@@ -89,6 +108,7 @@ class Exchange:
     async def send_bytes(self, body: bytes, content_type: str, headers: dict[str, str] | None = None) -> web.StreamResponse:
         """Answer with one body; faults of the connection apply to it."""
         self.started = True
+        self.charge(0, 1)
         headers = {**self.dialect.write_headers(self), **(headers or {}), "Content-Type": content_type}
         if self.fault.name == "garbage":
             body = body[: max(1, len(body) // 2)]
@@ -115,6 +135,7 @@ class Exchange:
         """Answer with chunks, at the pace asked for. `error` is the dialect's own way to end a stream that failed, `end` what follows the chunks."""
         response = web.StreamResponse(headers={**self.dialect.write_headers(self), **(headers or {}), "Content-Type": content_type})
         chunks, end = self._encode_chunks(response, chunks, end)
+        chunks = list(chunks)
         self.started = True
         await asyncio.sleep(self.fault.first_byte_delay_ms / 1000)
         await response.prepare(self.request)
@@ -129,6 +150,7 @@ class Exchange:
                     chunk = chunk[: len(chunk) // 2].rstrip(b"\r\n}") + chunk[-2:]
                 if await self.go_wrong():
                     return response
+            self.charge(number / len(chunks), (number + 1) / len(chunks))
             await response.write(chunk)
         else:
             if end:

@@ -157,6 +157,7 @@ async def generate(exchange: Exchange) -> web.StreamResponse:
     """`:generateContent`."""
     turn = read_turn(exchange)
     reply = answer(turn)
+    exchange.owe(turn.model, [reply])
     finish = "MAX_TOKENS" if reply.cut else "STOP"
     return await exchange.send(_write_answer(exchange, turn, reply, _write_parts(exchange, turn, reply), finish, write_usage(reply)))
 
@@ -178,7 +179,9 @@ def stream_answers(exchange: Exchange, turn: Turn, reply: Reply) -> Iterator[dic
 async def stream(exchange: Exchange) -> web.StreamResponse:
     """`:streamGenerateContent`, as events with `alt=sse`, else as one JSON array that comes piece by piece."""
     turn = read_turn(exchange)
-    documents = stream_answers(exchange, turn, answer(turn))
+    reply = answer(turn)
+    exchange.owe(turn.model, [reply])
+    documents = stream_answers(exchange, turn, reply)
     error = write_error(Wrong(503, ""), exchange)[0]
     if exchange.request.query.get("alt") == "sse":
         return await exchange.send_stream(map(_event, documents), "text/event-stream", _event(error), {"Content-Disposition": "attachment"})

@@ -85,6 +85,8 @@ def write_response(exchange: Exchange, document: dict[str, Any], variant: str = 
     silent = document.get("generate") is False  # a request that only warms up
     turn = read_turn(exchange, document)
     reply = answer(turn)
+    if not silent:
+        exchange.owe(answered_model(turn.model), [reply])
     given = document.get("input") or []
     finished = {
         "id": exchange.make_id("resp_", 50, _HEX, variant),

@@ -77,6 +77,7 @@ async def _tell(exchange: Exchange, socket: web.WebSocketResponse, events: list[
                 return True
             if await exchange.go_wrong():
                 return False
+        exchange.charge(number / len(events), (number + 1) / len(events))
         await _say(socket, event)
     return True
 

@@ -69,16 +69,20 @@ class Reply(msgspec.Struct):
 def answer(turn: Turn, variant: int = 0) -> Reply:
     """What the simulated model does in this turn; `variant` tells the choices of one request apart."""
     dice = generator("turn", turn.prompt, str(variant))
-    thought = write_text(turn.last or turn.prompt, "thought") if turn.reasons else ""
+    thought, cut = write_text(turn.last or turn.prompt, "thought") if turn.reasons else "", False
+    rest = turn.most_tokens  # reasoning counts inside the maximum
+    if thought and rest is not None:
+        thought, cut = cut_text(thought, rest)
+        rest -= count_tokens(thought)
     calls = [] if turn.fault.name == "empty" else _choose_calls(turn, dice)
-    text, cut = "", False
+    text = ""
     if not calls and turn.fault.name != "empty":
         if turn.json_asked or turn.schema:
             text = msgspec.json.encode(make_instance(turn.schema or _JSON_EXAMPLE, dice)).decode()
         else:
             text = write_text(turn.last or turn.prompt, str(variant) if variant else "")
-        if turn.most_tokens is not None:
-            text, cut = cut_text(text, turn.most_tokens)
+        if rest is not None:
+            text, cut = cut_text(text, rest)
     reasoning = count_tokens(thought)
     spoken = count_tokens(text) + sum(8 + count_tokens(call.name) + count_tokens(call.text) for call in calls)
     input_tokens = count_tokens(turn.prompt) + 4 * turn.messages + 3
