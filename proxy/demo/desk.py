@@ -1,7 +1,7 @@
 """The provider's desk: what it has received, what it keeps for later, and the doors through which tests look and steer.
 
-`GET /__demo/received` lists the requests as they came, `GET /__demo/state` counts, `GET /__demo/bill` says what has to be paid, `POST /__demo/release` lets held streams
-go on, and `POST /__demo/reset` forgets everything.
+`GET /__demo/received` lists the requests as they came, `GET /__demo/state` counts, `GET /__demo/bill` says what has to be paid,
+`POST /__demo/release` lets held streams go on, and `POST /__demo/reset` forgets everything.
 """
 
 from __future__ import annotations
