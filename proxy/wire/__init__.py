@@ -16,7 +16,7 @@ from proxy.wire.limits import read_limits, request_id
 from proxy.wire.reader import open_reader
 from proxy.wire.recognise import recognise
 from proxy.wire.sockets import Began, Ended, open_socket_reader
-from proxy.wire.websocket import FrameTap, agree_deflate
+from proxy.wire.websocket import FrameTap, agree_deflate, make_frames
 
 __all__ = [
     "Began",
@@ -24,6 +24,7 @@ __all__ = [
     "FrameTap",
     "agree_deflate",
     "decoder",
+    "make_frames",
     "open_reader",
     "open_socket_reader",
     "read_ask",

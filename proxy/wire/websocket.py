@@ -12,7 +12,7 @@ import zlib
 
 MESSAGE_LIMIT = 4 * 1024 * 1024
 _INFLATE_LIMIT = 64 * 1024 * 1024  # of one message
-_CONTINUATION, _TEXT, _BINARY, _CONTROL = 0, 1, 2, 8
+_CONTINUATION, _TEXT, _BINARY, _CONTROL, _CLOSE = 0, 1, 2, 8, 8
 _FLUSH = b"\x00\x00\xff\xff"  # what RFC 7692 cuts off the end of each message
 _WINDOW_BITS = -15
 _STEP = 256 * 1024
@@ -156,3 +156,20 @@ def _unmask(piece: bytes, mask: bytes) -> bytes:
     size = len(piece)
     key = (mask * (size // 4 + 1))[:size]
     return (int.from_bytes(piece, "little") ^ int.from_bytes(key, "little")).to_bytes(size, "little")
+
+
+def make_frames(message: bytes, close_code: int, reason: str) -> bytes:
+    """A server's last two frames: a text message, and the closing of the socket (RFC 6455 §5.2, §5.5.1)."""
+    farewell = close_code.to_bytes(2, "big") + reason.encode()[:123]
+    return _make_frame(_TEXT, message) + _make_frame(_CLOSE, farewell)
+
+
+def _make_frame(kind: int, payload: bytes) -> bytes:
+    size = len(payload)
+    if size < 126:
+        length = bytes([size])
+    elif size < 65536:
+        length = b"\x7e" + size.to_bytes(2, "big")
+    else:
+        length = b"\x7f" + size.to_bytes(8, "big")
+    return bytes([0x80 | kind]) + length + payload

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.wire.websocket import FrameTap, agree_deflate
+from proxy.wire.websocket import FrameTap, agree_deflate, make_frames
 
 
 def frame(payload: bytes, kind: int = 1, *, final: bool = True, mask: bytes = b"", squeezed: bool = False) -> bytes:
@@ -118,3 +118,11 @@ def test_what_was_agreed() -> None:
     assert agree_deflate("", "client") == (False, True)
     assert agree_deflate("x-other, permessage-deflate; server_no_context_takeover; client_max_window_bits=12", "server") == (True, False)
     assert agree_deflate("permessage-deflate; server_no_context_takeover", "client") == (True, True)
+
+
+@pytest.mark.parametrize("size", [0, 125, 126, 65535, 65536])
+def test_frames_of_ours_are_read_by_a_client(size: int) -> None:
+    message = b"x" * size
+    data = make_frames(message, 1008, "policy_budget_exhausted")
+    assert FrameTap().feed(data) == [message]
+    assert data.endswith(b"\x88\x19" + (1008).to_bytes(2, "big") + b"policy_budget_exhausted")
