@@ -110,7 +110,6 @@ class Admin:
         return parts
 
 
-
 def answer(query: Query, name: str, asked: dict[str, str], now_ns: int) -> Report:
     """A named report for the words of an address or a command: `by`, `since`, `until`, `last`, and filters. Raises `BadQuestion`."""
     filters = {word: value for word, value in asked.items() if word not in _PLAIN}

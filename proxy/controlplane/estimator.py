@@ -25,6 +25,7 @@ from proxy.controlplane import tokens
 from proxy.controlplane.corrections import CorrectionWriter
 from proxy.controlplane.events import Weighed
 from proxy.controlplane.ratios import Ratios
+from proxy.controlplane.schema import TOKENIZER
 from proxy.pricing.book import Book
 from proxy.pricing.providers import Providers
 from proxy.record import Correction, Sample
@@ -119,7 +120,7 @@ class Estimator:
             cost, version = priced.cost_nano_usd, priced.version
         self._writer.write(
             Correction(
-                id=record.id, at_ns=time.time_ns(), by="tokenizer", input_tokens=given, output_tokens=made, cost_nano_usd=cost, price_version=version
+                id=record.id, at_ns=time.time_ns(), by=TOKENIZER, input_tokens=given, output_tokens=made, cost_nano_usd=cost, price_version=version
             )
         )
         self.corrected += 1

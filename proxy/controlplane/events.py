@@ -1,7 +1,7 @@
 """The journal's lines: what each holds, read only as far as it is needed here.
 
 A line is a JSON object with one key, the event's name. A `call` is read for what the counters need and handed on as bytes:
-the database parses the rest itself. What is no event of ours is counted and skipped.
+the database parses the rest itself, as it does corrections, orders and tasks. What is no event of ours is counted and skipped.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from proxy.record import Correction, Opened
+from proxy.record import Correction, Extended, Opened, OrderEvent, TaskEvent
 
 CRASHED = "weighbridge_crashed"
 _CALL, _OPENED = b'{"call":', b'{"opened":'
@@ -45,14 +45,14 @@ class Weighed(msgspec.Struct):
     first_token_ns: int | None = None
     output_token_ns: int | None = None
     added_ns: int | None = None
+    charged: dict[str, int] = {}
 
 
 class Batch(msgspec.Struct):
     """What one transaction will load, and what was met on the way."""
 
-    calls: list[bytes] = []
-    weighed: list[Weighed | None] = []  # beside `calls`; None: was observed in an earlier life
-    corrections: list[bytes] = []
+    bodies: dict[str, list[bytes]] = {}  # table → its rows as JSON
+    weighed: list[Weighed | None] = []  # beside the bodies of calls; None: was observed in an earlier life
     touched: set[str] = set()  # names of the segments whose state changed
     seen: dict[str, int] = {}
     closed: str = ""  # the segment whose orderly end was met last
@@ -63,19 +63,28 @@ class Batch(msgspec.Struct):
     torn: int = 0
     crashed: int = 0
 
+    def add(self, table: str, body: bytes) -> None:
+        """Take in a row of a table: JSON without carriage returns, which are white space to JSON and the end of a line to others."""
+        self.bodies.setdefault(table, []).append(body.replace(b"\r", b" ") if b"\r" in body else body)
+
 
 _decode_weighed = msgspec.json.Decoder(Weighed).decode
 _decode_opened = msgspec.json.Decoder(Opened).decode
-_decode_correction = msgspec.json.Decoder(Correction).decode
+_decode_extended = msgspec.json.Decoder(Extended).decode
+_ROWS = {  # event → its table, and what checks it
+    "correction": ("corrections", msgspec.json.Decoder(Correction).decode),
+    "order": ("orders", msgspec.json.Decoder(OrderEvent).decode),
+    "task": ("tasks", msgspec.json.Decoder(TaskEvent).decode),
+}
 _decode_any = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
 _NOTHING = ("", None)
 
 
 def parse(line: bytes, batch: Batch) -> tuple[str, Any]:
-    """(event name, what it holds) of a line without its end; a call's bytes and a correction go into the batch.
+    """(event name, what it holds) of a line without its end; what is a row of a table goes into the batch.
 
-    `call` holds a `Weighed`, `opened` an `Opened`; ("", None) for what was counted as garbage or as unknown.
+    `call` holds a `Weighed`, `opened` an `Opened`, `extended` an `Extended`; ("", None) for what was counted as garbage or as unknown.
     """
     try:
         if line.startswith(_CALL) and line.endswith(b"}}"):
@@ -90,13 +99,8 @@ def parse(line: bytes, batch: Batch) -> tuple[str, Any]:
 
 def _take_call(body: bytes, batch: Batch) -> tuple[str, Any]:
     weighed = _decode_weighed(body)
-    batch.calls.append(_straighten(body))
+    batch.add("calls", body)
     return "call", weighed
-
-
-def _straighten(body: bytes) -> bytes:
-    """The JSON text without carriage returns: white space to JSON, the end of a line to others."""
-    return body.replace(b"\r", b" ") if b"\r" in body else body
 
 
 def _parse_other(line: bytes, batch: Batch) -> tuple[str, Any]:
@@ -109,9 +113,12 @@ def _parse_other(line: bytes, batch: Batch) -> tuple[str, Any]:
         return _take_call(bytes(body), batch)
     if name == "opened":
         return name, _decode_opened(body)
-    if name == "correction":
-        _decode_correction(body)
-        batch.corrections.append(_straighten(bytes(body)))
+    if name == "extended":
+        return name, _decode_extended(body)
+    if name in _ROWS:
+        table, decode = _ROWS[name]
+        decode(body)
+        batch.add(table, bytes(body))
         batch.rows += 1
         return name, None
     if name in _OTHERS:
@@ -120,8 +127,18 @@ def _parse_other(line: bytes, batch: Batch) -> tuple[str, Any]:
     return _NOTHING
 
 
-def close_crashed(event: Opened) -> tuple[bytes, Weighed]:
-    """The row of a call whose process died before it ended: nothing is known of its end, its tokens and its cost."""
+def close_crashed(event: Opened, extended: Extended | None = None) -> tuple[bytes, Weighed]:
+    """The row of a call whose process died before it ended: nothing is known of its end and its tokens.
+
+    Under a budget it is presumed to have cost all that was reserved for it in the end, until an operator settles it; else its cost is unknown.
+    """
     fields = {name: value for name, value in msgspec.structs.asdict(event).items() if value is not None}
+    reserved = fields.pop("reserved")
+    if extended is not None:
+        reserved = extended.reserved
+        fields["reserved_nano_usd"] = extended.reserved_nano_usd
+    if reserved:
+        cost = fields.get("reserved_nano_usd")
+        fields |= {"charged": reserved, "cost_nano_usd": cost, "cost_source": "none" if cost is None else "presumed"}
     body = _encode({**fields, "outcome": CRASHED})
     return body, _decode_weighed(body)

@@ -21,7 +21,7 @@ import msgspec
 from proxy.controlplane.events import Batch, Weighed, close_crashed, parse
 from proxy.controlplane.segments import Segment, find_ended, identify, is_alive, list_names, parse_name
 from proxy.controlplane.store import Loaded, Store
-from proxy.record import Opened
+from proxy.record import Extended, Opened
 
 log = logging.getLogger("weighbridge.reader")
 _CHUNK = 4 * 1024 * 1024
@@ -33,6 +33,7 @@ class Open(msgspec.Struct):
 
     segment: str
     event: Opened
+    extended: Extended | None = None  # the last time it reserved more
 
 
 class JournalReader:
@@ -84,7 +85,7 @@ class JournalReader:
         if not batch.touched:
             return 0
         segments = [self._segments[name] for name in sorted(batch.touched)]
-        rejected = set(store.load(Loaded(calls=batch.calls, corrections=batch.corrections, segments=segments)))
+        rejected = set(store.load(Loaded(rows=batch.bodies, segments=segments)))
         self._count(batch, len(rejected))
         observe([one for index, one in enumerate(batch.weighed) if one is not None and index not in rejected])
         return batch.lines
@@ -153,6 +154,12 @@ class JournalReader:
             if end:
                 self._take(segment, chunk[:end], batch)
                 continue
+            if len(chunk) == self._chunk_bytes and segment.position == 0 and (length := self._measure_head(segment)):
+                segment.position = length
+                segment.lines += 1
+                batch.lines += 1
+                batch.touched.add(segment.name)
+                continue
             if len(chunk) == self._chunk_bytes:  # longer than any line of ours
                 segment.position += len(chunk)
                 segment.garbage += 1
@@ -168,6 +175,16 @@ class JournalReader:
                 batch.torn += bool(chunk)
                 batch.touched.add(segment.name)
             return
+
+    def _measure_head(self, segment: Segment) -> int:
+        """Bytes of a first line longer than a chunk, for it holds a large ledger; 0 where the line has no end."""
+        position = 0
+        while chunk := self._read_bytes(segment.name, position, self._chunk_bytes):
+            end = chunk.find(b"\n")
+            if end >= 0:
+                return position + end + 1
+            position += len(chunk)
+        return 0
 
     def _take(self, segment: Segment, chunk: bytes, batch: Batch) -> None:
         """Add whole lines to the batch, up to its limit."""
@@ -190,6 +207,8 @@ class JournalReader:
                 if event.id not in process:
                     process[event.id] = Open(segment.name, event)
                     segment.open_calls += 1
+            elif kind == "extended":
+                _extend(process, event)
             elif kind == "closed":
                 batch.closed = segment.name
             taken += 1
@@ -206,8 +225,8 @@ class JournalReader:
             if any(not one.finished for one in self._segments.values() if one.process == process):
                 continue
             for call in self._open.pop(process).values():  # all in one transaction: a second reading must find all or none
-                body, weighed = close_crashed(call.event)
-                batch.calls.append(body)
+                body, weighed = close_crashed(call.event, call.extended)
+                batch.add("calls", body)
                 batch.weighed.append(weighed)
                 batch.rows += 1
                 batch.crashed += 1
@@ -238,6 +257,8 @@ class JournalReader:
                     process.pop(event.id, None)
                 elif kind == "opened":
                     process.setdefault(event.id, Open(segment.name, event))
+                elif kind == "extended":
+                    _extend(process, event)
             ignored = Batch()
             position += end or len(chunk)
 
@@ -262,3 +283,9 @@ class JournalReader:
             return (self._folder / name).stat().st_mtime < limit_s
         except OSError:
             return True
+
+
+def _extend(process: dict[str, Open], event: Extended) -> None:
+    call = process.get(event.id)
+    if call is not None:
+        call.extended = event

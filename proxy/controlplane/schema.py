@@ -1,7 +1,8 @@
-"""The database's tables, derived from the structs of `proxy.call`, and the statements that fill them.
+"""The database's tables, derived from the structs of `proxy.record`, and the statements that fill them.
 
 `calls` has the fields of `Record` in their order; `calls_now` is `calls` with the corrections applied, and is what reports
-read. Times are integers (nanoseconds since the Unix epoch, as in the journal); `started` is the same instant as a naive
+read: what an operator has said of a call's tokens or cost has the source `settled` there. `orders` and `tasks` hold what was ordered, one row
+an event. Times are integers (nanoseconds since the Unix epoch, as in the journal); `started` is the same instant as a naive
 UTC TIMESTAMP, computed when it is read. There are no keys and no indexes: rows are appended, and exactly once because the
 position in the journal is committed together with them.
 """
@@ -13,14 +14,15 @@ import typing
 
 import msgspec
 
-from proxy.record import Correction, Record
+from proxy.record import Correction, OrderEvent, Record, TaskEvent
 
 VERSION = 1  # of what the tables mean; a new column needs no new version, it is added to an older file
 _SQL_TYPES = {
     str: "VARCHAR", int: "BIGINT", float: "DOUBLE", bool: "BOOLEAN",
     dict[str, int]: "MAP(VARCHAR, BIGINT)", dict[str, str]: "MAP(VARCHAR, VARCHAR)",
 }  # fmt: skip
-_STRUCTS: dict[str, type[msgspec.Struct]] = {"calls": Record, "corrections": Correction}
+STRUCTS: dict[str, type[msgspec.Struct]] = {"calls": Record, "corrections": Correction, "orders": OrderEvent, "tasks": TaskEvent}
+TOKENIZER = "tokenizer"  # the one that corrects estimates by itself; every other name is an operator's, whose word holds
 _CORRECTED = ("input_tokens", "output_tokens", "cost_nano_usd", "price_version")
 
 
@@ -35,8 +37,7 @@ def derive_columns(struct: type[msgspec.Struct]) -> dict[str, str]:
 
 CALLS = derive_columns(Record)
 TABLES: dict[str, dict[str, str]] = {
-    "calls": CALLS,
-    "corrections": derive_columns(Correction),
+    **{table: derive_columns(struct) for table, struct in STRUCTS.items()},
     "content": {"id": "VARCHAR", "at_ns": "BIGINT", "prompt": "VARCHAR", "output": "VARCHAR", "tools": "VARCHAR"},
     "segments": {
         "name": "VARCHAR",
@@ -70,28 +71,53 @@ def create_statements(present: set[tuple[str, str]]) -> list[str]:
 
 
 def _view() -> str:
-    """`calls_now`. Of several corrections of a call the last one that names a figure gives that figure."""
-    names = [f"coalesce(k.{name}, c.{name}) AS {name}" if name in _CORRECTED else f"c.{name}" for name in CALLS]
-    last = ", ".join(f'arg_max("{name}", at_ns) AS "{name}"' for name in (*_CORRECTED, "by"))
+    """`calls_now`. Of several corrections of a call the last one that names a figure gives that figure, an operator's before any other."""
+    replaced = {name: f"coalesce(k.{name}, c.{name})" for name in _CORRECTED}
+    replaced |= {
+        "cost_source": "CASE WHEN k.cost_settled THEN 'settled' ELSE c.cost_source END",
+        "usage_source": "CASE WHEN k.usage_settled THEN 'settled' ELSE c.usage_source END",
+        "charged": _CHARGED,
+    }
+    names = [f'{replaced[name]} AS "{name}"' if name in replaced else f'c."{name}"' for name in CALLS]
+    operator = f"\"by\" <> '{TOKENIZER}'"
+    last = ", ".join(f'arg_max("{name}", ({operator}, at_ns)) AS "{name}"' for name in (*_CORRECTED, "by"))
     return (
         "CREATE OR REPLACE VIEW calls_now AS SELECT "
         + ", ".join(names)
         + ', make_timestamp(c.started_ns // 1000) AS started, k."by" AS corrected_by'
-        + f" FROM calls c LEFT JOIN (SELECT id, {last} FROM corrections GROUP BY id) k ON c.id = k.id"
+        + f" FROM calls c LEFT JOIN (SELECT id, {last}, list(adjusted) FILTER (WHERE cardinality(adjusted) > 0) AS adjusted, "
+        + f"bool_or({operator} AND cost_nano_usd IS NOT NULL) AS cost_settled, bool_or({operator} AND input_tokens IS NOT NULL) AS usage_settled "
+        + "FROM corrections GROUP BY id) k ON c.id = k.id"
     )
 
 
+# What a call is charged now: cell by cell what was charged when it ended and what every correction added.
+_CELLS = "list_sort(list_distinct(list_concat(coalesce(map_keys(c.charged), []), flatten(list_transform(k.adjusted, lambda one: map_keys(one))))))"
+_ADDED = "list_sum(list_transform(k.adjusted, lambda one: coalesce(one[cell], 0)))"
+_CHARGED = (
+    "CASE WHEN k.adjusted IS NULL THEN coalesce(c.charged, MAP {}) ELSE map_from_entries(list_transform("
+    f"{_CELLS}, lambda cell: {{'k': cell, 'v': (coalesce(c.charged[cell], 0) + {_ADDED})::BIGINT}})) END"
+)
+
+
+def _fill(field: msgspec.structs.FieldInfo) -> str:
+    """A column as it is read from JSON: what was left out has the struct's default."""
+    if field.default_factory is not msgspec.NODEFAULT:
+        return f'coalesce("{field.name}", MAP {{}})'
+    if isinstance(field.default, (str, int, float)):
+        return f'coalesce("{field.name}", {_literal(field.default)})'
+    return f'"{field.name}"'
+
+
 def _select(table: str, path: str) -> str:
-    """Rows from a file of JSON lines; fields left out have the struct's default."""
-    columns = TABLES[table]
-    defaults = {field.name: field.default for field in msgspec.structs.fields(_STRUCTS[table])}
-    names = [f'coalesce("{name}", {_literal(defaults[name])})' if isinstance(defaults[name], (str, int, float)) else f'"{name}"' for name in columns]
-    kinds = "{" + ", ".join(f"{_quote(name)}: {_quote(kind)}" for name, kind in columns.items()) + "}"
+    """Rows from a file of JSON lines."""
+    names = [_fill(field) for field in msgspec.structs.fields(STRUCTS[table])]
+    kinds = "{" + ", ".join(f"{_quote(name)}: {_quote(kind)}" for name, kind in TABLES[table].items()) + "}"
     return "SELECT " + ", ".join(names) + f" FROM read_ndjson({_quote(path)}, columns={kinds})"
 
 
 def load_statement(table: str, path: str) -> str:
-    """Append a file of JSON lines to `calls` or `corrections`."""
+    """Append a file of JSON lines to one of the tables that are structs."""
     names = ", ".join(f'"{name}"' for name in TABLES[table])
     return f"INSERT INTO {table} ({names}) " + _select(table, path)
 

@@ -51,10 +51,9 @@ class QueryTooLong(Exception):
 
 
 class Loaded(msgspec.Struct):
-    """What one transaction appends: `Record` and `Correction` JSON objects, and the segments whose position changed."""
+    """What one transaction appends: JSON objects by the table they belong to, and the segments whose position changed."""
 
-    calls: list[bytes] = []
-    corrections: list[bytes] = []
+    rows: dict[str, list[bytes]] = {}  # table of `schema.STRUCTS` → its rows
     segments: list[Segment] = []
 
 
@@ -111,19 +110,19 @@ class Store:
             self._commit(loaded)
             return []
         except _UNREADABLE:
-            bad = self._sift("calls", loaded.calls, 0)
-            unusable = set(self._sift("corrections", loaded.corrections, 0))
-        rejected = set(bad)
-        calls = [call for index, call in enumerate(loaded.calls) if index not in rejected]
-        corrections = [one for index, one in enumerate(loaded.corrections) if index not in unusable]
-        self._commit(Loaded(calls=calls, corrections=corrections, segments=loaded.segments))
-        return bad
+            unusable = {table: self._sift(table, bodies, 0) for table, bodies in loaded.rows.items()}
+        rows = {}
+        for table, bodies in loaded.rows.items():
+            left_out = set(unusable[table])
+            rows[table] = [body for index, body in enumerate(bodies) if index not in left_out]
+        self._commit(Loaded(rows=rows, segments=loaded.segments))
+        return unusable.get("calls", [])
 
     def _commit(self, loaded: Loaded) -> None:
         known = self._known
         self._writer.begin()
         try:
-            for table, bodies in (("calls", loaded.calls), ("corrections", loaded.corrections)):
+            for table, bodies in loaded.rows.items():
                 if bodies:
                     self._write_batch(bodies)
                     self._writer.execute(schema.load_statement(table, str(self._batch)))

@@ -30,6 +30,7 @@ def make_opened(number: int, **other: object) -> Opened:
 
 def make_record(number: int, **other: object) -> Record:
     fields = msgspec.structs.asdict(make_opened(number)) | {"duration_ns": 10**9 + number, "outcome": "ok", "status": 200, "model": f"m-{number % 2}"}
+    del fields["reserved"]
     fields |= {"input_tokens": 100 + number, "output_tokens": 10, "usage_source": "reported", "cost_nano_usd": 1000 + number, "cost_source": "book"}
     return Record(**(fields | other))
 

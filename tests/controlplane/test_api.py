@@ -32,7 +32,7 @@ async def serve(tmp_path: Path, opened: bool = True) -> AsyncIterator[tuple[Call
     if opened:
         store = keeper.open()
         calls = [call(number, agent=f"<b>{number % 2}</b>", cost_nano_usd=None if number == 3 else 1_000_000) for number in range(4)]
-        store.load(Loaded(calls=[one[8:-2] for one in calls]))
+        store.load(Loaded(rows={"calls": [one[8:-2] for one in calls]}))
     with socket.socket() as unused:
         receiver = SampleReceiver(unused)
     threads = ThreadPoolExecutor(2)

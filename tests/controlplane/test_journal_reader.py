@@ -128,6 +128,34 @@ def test_an_opened_call_of_a_living_process_waits_also_over_segments_and_restart
     assert len(ids(store)) == 3
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_crashed_call_is_charged_what_it_had_reserved_in_the_end(segments: Segments, store: Store, restarted: bool) -> None:
+    segments.alive.add(11)
+    first, second = segments.begin(1), segments.begin(2)
+    add(first, opened(1, reserved={"day.usd@x": 70}, reserved_nano_usd=70) + opened(2, reserved={"day.usd@x": 70}, reserved_nano_usd=70))
+    add(second, line("extended", {"id": "call-1", "reserved_nano_usd": 90, "reserved": {"day.usd@x": 90}}))
+    add(second, line("extended", {"id": "call-9", "reserved_nano_usd": 90, "reserved": {"day.usd@x": 90}}))
+    reader, _ = load_fresh(segments, store)
+    if restarted:
+        reader, _ = load_fresh(segments, store)
+    segments.alive.clear()
+    load_all(reader, store)
+    rows = store.query("SELECT id, cost_nano_usd, cost_source, charged FROM calls_now ORDER BY id")[1]
+    assert rows == [("call-1", 90, "presumed", {"day.usd@x": 90}), ("call-2", 70, "presumed", {"day.usd@x": 70})]
+
+
+def test_a_segment_may_begin_with_a_ledger_of_any_size(segments: Segments, store: Store) -> None:
+    for number, process_ns in ((1, 5), (2, 6)):
+        head = {"version": 1, "started_ns": 1, "process_ns": process_ns, "pid": 11, "writer": "d", "ledger": {"cells": {"x" * 9000: [1, 2]}}}
+        segments.begin(number).write_bytes(line("segment", head) + opened(number) + call(number + 10))
+    segments.alive.add(11)
+    reader = segments.reader(chunk_bytes=1024)
+    reader.restore(store)
+    load_all(reader, store)
+    assert ids(store) == ["call-1", "call-11", "call-12"]  # the first process of this pid is over
+    assert (reader.garbage, reader.lines) == (0, 6)
+
+
 def test_a_process_is_over_when_another_of_its_plane_has_begun(segments: Segments, store: Store) -> None:
     segments.alive.update({11, 12})
     add(segments.begin(1, pid=11), opened(1))

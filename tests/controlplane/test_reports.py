@@ -21,7 +21,7 @@ def filled(store: Store) -> Store:
         call(3, agent="b", cost_nano_usd=None, cost_source="none", outcome="caller_gone", model="new-model", started_ns=START_NS + 25 * HOUR_NS),
         call(4, agent="c'; DROP TABLE calls; --", cost_nano_usd=10**18),
     ]
-    store.load(Loaded(calls=[one[8:-2] for one in calls]))
+    store.load(Loaded(rows={"calls": [one[8:-2] for one in calls]}))
     return store
 
 

@@ -45,3 +45,58 @@ def test_of_several_corrections_the_last_word_on_each_figure_holds(segments: Seg
     load_all(reader, store)
     rows = store.query("SELECT id, input_tokens, output_tokens, cost_nano_usd, corrected_by, started::VARCHAR FROM calls_now ORDER BY id")[1]
     assert rows == [("call-1", 7, 5, 70, "tokenizer", "2026-09-21 14:13:21"), ("call-2", 102, 10, 1002, None, "2026-09-21 14:13:22")]
+
+
+def load_corrections(segments: Segments, store: Store, calls: bytes, corrections: list[dict]) -> None:
+    add(segments.begin(1), calls)
+    add(segments.begin(2, writer="c"), b"".join(line("correction", one) for one in corrections))
+    reader = segments.reader()
+    reader.restore(store)
+    load_all(reader, store)
+
+
+def test_what_a_call_is_charged_is_its_charge_and_every_adjustment(segments: Segments, store: Store) -> None:
+    charged = {"day.usd@2026-09-21?agent=a": 1000, "day.calls@2026-09-21?agent=a": 1}
+    corrections = [
+        {"id": "call-1", "at_ns": 1, "by": "tokenizer", "adjusted": {"day.usd@2026-09-21?agent=a": -300}},
+        {"id": "call-1", "at_ns": 2, "by": "jo", "adjusted": {"day.usd@2026-09-21?agent=a": 50, "new.usd@": 750}},
+        {"id": "call-2", "at_ns": 2, "by": "jo", "cost_nano_usd": 0},
+    ]
+    load_corrections(segments, store, call(1, charged=charged) + call(2, charged=charged) + call(3), corrections)
+    assert store.query("SELECT id, charged FROM calls_now ORDER BY id")[1] == [
+        ("call-1", {"day.calls@2026-09-21?agent=a": 1, "day.usd@2026-09-21?agent=a": 750, "new.usd@": 750}),
+        ("call-2", charged),
+        ("call-3", {}),
+    ]
+
+
+def test_an_operators_word_holds_before_the_tokenizers_and_is_a_source_of_its_own(segments: Segments, store: Store) -> None:
+    corrections = [
+        {"id": "call-1", "at_ns": 1, "by": "jo", "cost_nano_usd": 0},
+        {"id": "call-1", "at_ns": 2, "by": "tokenizer", "input_tokens": 7, "output_tokens": 8, "cost_nano_usd": 70},
+        {"id": "call-2", "at_ns": 3, "by": "tokenizer", "input_tokens": 7, "output_tokens": 8, "cost_nano_usd": 70},
+        {"id": "call-3", "at_ns": 3, "by": "jo", "input_tokens": 5, "output_tokens": 5},
+    ]
+    load_corrections(segments, store, call(1) + call(2) + call(3), corrections)
+    assert store.query("SELECT id, input_tokens, cost_nano_usd, cost_source, usage_source, corrected_by FROM calls_now ORDER BY id")[1] == [
+        ("call-1", 7, 0, "settled", "reported", "jo"),
+        ("call-2", 7, 70, "book", "reported", "tokenizer"),
+        ("call-3", 5, 1003, "book", "settled", "jo"),
+    ]
+
+
+def test_orders_and_tasks_are_rows(segments: Segments, store: Store) -> None:
+    events = [
+        line("order", {"at_ns": 1, "by": "jo", "verb": "pause", "dimension": "agent", "value": "a", "reason": "loops"}),
+        line("task", {"task": "t", "at_ns": 2, "by": "jo", "usd": 1.5, "calls": 3}),
+        line("task", {"task": "t", "at_ns": 3, "by": "jo", "outcome": "succeeded"}),
+        line("order", {"at_ns": 4}),
+    ]
+    add(segments.begin(1, writer="c"), b"".join(events))
+    reader = segments.reader()
+    reader.restore(store)
+    load_all(reader, store)
+    assert store.query("SELECT * FROM orders")[1] == [(1, "jo", "pause", "agent", "a", False, "loops")]
+    rows = store.query("SELECT task, at_ns, usd, tokens, calls, outcome FROM tasks ORDER BY at_ns")[1]
+    assert rows == [("t", 2, 1.5, None, 3, None), ("t", 3, None, None, None, "succeeded")]
+    assert reader.garbage == 1

@@ -87,20 +87,20 @@ def test_the_database_reaches_no_file_but_its_own(store: Store, tmp_path: Path) 
 def test_a_query_over_its_time_is_interrupted_and_others_go_on(store: Store) -> None:
     with pytest.raises(QueryTooLong, match="shorter time"):
         store.query("SELECT count(*) FROM range(100000000) a, range(100000000) b WHERE a.range * b.range % 7 = 3", limit_s=0.2)
-    store.load(Loaded(calls=[call(1)[8:-2]]))
+    store.load(Loaded(rows={"calls": [call(1)[8:-2]]}))
     assert ids(store) == ["call-1"]
 
 
 def test_calls_that_no_table_can_hold_are_named_and_the_rest_is_loaded(store: Store) -> None:
     calls = [call(number)[8:-2] for number in range(20)]
     calls[3], calls[17] = b'{"id":"x","max_output_tokens":1e400}', b'{"id":"y","id":"z"}'
-    assert store.load(Loaded(calls=calls)) == [3, 17]
+    assert store.load(Loaded(rows={"calls": calls})) == [3, 17]
     assert len(ids(store)) == 18
 
 
 def test_the_file_can_be_read_while_nobody_writes(tmp_path: Path) -> None:
     store = Store(tmp_path / "db")
-    store.load(Loaded(calls=[call(1)[8:-2]]))
+    store.load(Loaded(rows={"calls": [call(1)[8:-2]]}))
     store.close()
     reader = Store(tmp_path / "db", read_only=True)
     assert ids(reader) == ["call-1"]
