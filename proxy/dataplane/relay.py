@@ -91,7 +91,8 @@ class Relay:
         try:
             answer.limits = read_limits(fields, answer.first_byte_ns / 1e9)
             answer.request_id = request_id(fields)
-            self._reader = open_reader(call.kind, call.ask, head.status, fields.get("content-type", ""), fields)
+            watched = call.toll.is_metered
+            self._reader = open_reader(call.kind, call.ask, head.status, fields.get("content-type", ""), fields, watched=watched)
             coding = fields.get("content-encoding")
             if coding and coding != "identity":
                 self._decoder = decoder(coding, 64 * 1024 * 1024)
@@ -187,6 +188,14 @@ class Relay:
                 self._edge.reset()
             else:
                 self.broken("upstream_timeout", "The provider fell silent in the middle of its answer.")
+
+    def end_by_order(self, refusal: Refusal) -> None:
+        """Killed: the upstream is cancelled and the caller's connection broken off; before the head the refusal is its answer."""
+        self._connection.cancel(self)
+        if self.head_sent:
+            self.broken(refusal.name, refusal.message)
+        elif not self.done.done():
+            self.done.set_exception(refusal)
 
     # --- endings --------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
     recognise   method and path → `Kind`
     read_ask    request body → `Ask`
-    open_reader response pieces → `Reading`
+    open_reader response pieces → `Reading`; a `WatchedReader` also knows how to end a stream
     open_socket_reader, FrameTap, agree_deflate   bytes of a WebSocket → messages → `Began`, `Ended`
     decoder     a bounded, incremental decoder of a compressed copy
     read_limits, request_id   what response headers say
@@ -13,7 +13,7 @@ To add a format: one module with a class like `chat.ChatForm`, one entry in `rea
 from proxy.wire.ask import read_ask
 from proxy.wire.decoding import decoder
 from proxy.wire.limits import read_limits, request_id
-from proxy.wire.reader import open_reader
+from proxy.wire.reader import WatchedReader, open_reader
 from proxy.wire.recognise import recognise
 from proxy.wire.sockets import Began, Ended, open_socket_reader
 from proxy.wire.websocket import FrameTap, agree_deflate, make_frames
@@ -22,6 +22,7 @@ __all__ = [
     "Began",
     "Ended",
     "FrameTap",
+    "WatchedReader",
     "agree_deflate",
     "decoder",
     "make_frames",

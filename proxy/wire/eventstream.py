@@ -62,6 +62,11 @@ class EventStreamParser:
     def end(self) -> list[Event]:
         return []
 
+    @property
+    def partial_bytes(self) -> int | None:
+        """How many of the bytes fed last belong to a message that has not ended; None where that is not known."""
+        return None if self.failed or self._skip else len(self._buffer)
+
     def _take(self, message: bytes, header_size: int, events: list[Event]) -> None:
         if zlib.crc32(message[:-4]) != int.from_bytes(message[-4:], "big"):
             self.failed = True

@@ -61,6 +61,13 @@ class ArrayParser:
     def end(self) -> list[Event]:
         return []
 
+    @property
+    def partial_bytes(self) -> int | None:
+        """How many of the bytes fed last belong to an element that has not ended; None where that is not known."""
+        if self._head is not None:
+            return None
+        return len(self._buffer) - self._start if self._depth else 0
+
     def _take(self, mark: bytes, place: int, events: list[Event]) -> None:
         if mark == b'"':
             self._in_string = True

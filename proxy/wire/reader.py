@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from proxy.call import Ask, Kind, Reading
+from proxy.call import Ask, Kind, Reading, Usage
 from proxy.wire.anthropic import MessagesForm
 from proxy.wire.bedrock import ConverseForm
 from proxy.wire.chat import ChatForm
 from proxy.wire.cohere import CohereForm
+from proxy.wire.endings import Ending, open_ending
+from proxy.wire.endings.seams import Seam, open_seam
 from proxy.wire.eventstream import EventStreamParser
 from proxy.wire.faults import read_error_body
 from proxy.wire.gemini import EmbedForm, GenerateForm
@@ -40,6 +42,10 @@ class Reader(Protocol):
     @property
     def first_token(self) -> bool:
         """Output has been seen: text, reasoning, tool arguments or media."""
+
+    @property
+    def output_bytes(self) -> int:
+        """UTF-8 bytes of text, reasoning and tool arguments seen so far; of an answer that is no stream, 0 until its end."""
 
     def feed(self, data: bytes) -> None: ...
 
@@ -67,14 +73,20 @@ FORMS: tuple[type[Form], ...] = (
     ChatForm, ResponsesForm, MediaForm, CountForm, MessagesForm, GenerateForm, EmbedForm, InteractionsForm, ConverseForm, InvokeForm,
     CohereForm, OllamaForm,
 )  # fmt: skip
+Parser = SseParser | LineParser | ArrayParser | EventStreamParser
 _BY_FORMAT: dict[str, type[Form]] = {name: form for form in FORMS for name in form.formats}
 # answers that are mostly vectors or pictures: only their ends are kept
 _BULKY = frozenset({"openai.embeddings", "openai.images", "openai.files", "openai.batches", "gemini.embed", "cohere.embed", "ollama.embed"})
 _BULKY_LIMIT = 128 * 1024
 
 
-def open_reader(kind: Kind, ask: Ask, status: int, content_type: str, headers: Mapping[str, str], text_limit: int = 65536) -> Reader:
-    """A reader for one response. `headers` have lower-case names; `text_limit` bounds the text kept, in characters."""
+def open_reader(
+    kind: Kind, ask: Ask, status: int, content_type: str, headers: Mapping[str, str], text_limit: int = 65536, *, watched: bool = False
+) -> Reader:
+    """A reader for one response. `headers` have lower-case names; `text_limit` bounds the text kept, in characters.
+
+    `watched`: of a stream a `WatchedReader`, so that it can be cut.
+    """
     media = content_type.partition(";")[0].strip().lower()
     tally = Tally(text_limit, kind.model or ask.model, headers)
     if status >= 400:
@@ -82,17 +94,27 @@ def open_reader(kind: Kind, ask: Ask, status: int, content_type: str, headers: M
     form = _BY_FORMAT.get(kind.format)
     if form is None or media.startswith(("audio/", "image/", "video/")) or media == "application/octet-stream":
         return OpaqueReader(tally, kind.format != "opaque")
+    parser = _choose_parser(kind, ask, media)
+    if parser is None:
+        return WholeReader(tally, form(tally), _BULKY_LIMIT if kind.format in _BULKY else BODY_LIMIT)
+    if watched:
+        return WatchedReader(tally, form(tally), parser, open_ending(kind.format, ask), open_seam(parser))
+    return StreamReader(tally, form(tally), parser)
+
+
+def _choose_parser(kind: Kind, ask: Ask, media: str) -> Parser | None:
+    """The parser of a stream's framing; None for a body that is one JSON value."""
     if media == "text/event-stream":
-        return StreamReader(tally, form(tally), SseParser())
+        return SseParser()
     if media == "application/vnd.amazon.eventstream":
-        return StreamReader(tally, form(tally), EventStreamParser())
+        return EventStreamParser()
     if media in ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/stream+json"):
-        return StreamReader(tally, form(tally), LineParser())
+        return LineParser()
     if kind.format == "gemini.generate" and kind.stream:
-        return StreamReader(tally, form(tally), ArrayParser())
+        return ArrayParser()
     if ask.stream and media != "application/json":  # an unnamed or mislabelled stream
-        return StreamReader(tally, form(tally), LineParser() if kind.format.startswith("ollama.") else SseParser())
-    return WholeReader(tally, form(tally), _BULKY_LIMIT if kind.format in _BULKY else BODY_LIMIT)
+        return LineParser() if kind.format.startswith("ollama.") else SseParser()
+    return None
 
 
 class OpaqueReader:
@@ -107,6 +129,10 @@ class OpaqueReader:
     @property
     def first_token(self) -> bool:
         return self._tally.first_token
+
+    @property
+    def output_bytes(self) -> int:
+        return self._tally.reading.output_bytes
 
     def feed(self, data: bytes) -> None:
         if data and self._is_output:
@@ -132,6 +158,10 @@ class WholeReader:
     @property
     def first_token(self) -> bool:
         return self._tally.first_token
+
+    @property
+    def output_bytes(self) -> int:
+        return self._tally.reading.output_bytes
 
     def feed(self, data: bytes) -> None:
         self._size += len(data)
@@ -182,7 +212,7 @@ class StreamReader:
 
     __slots__ = ("_tally", "_form", "_parser")
 
-    def __init__(self, tally: Tally, form: Form, parser: SseParser | LineParser | ArrayParser | EventStreamParser) -> None:
+    def __init__(self, tally: Tally, form: Form, parser: Parser) -> None:
         self._tally = tally
         self._form = form
         self._parser = parser
@@ -190,6 +220,10 @@ class StreamReader:
     @property
     def first_token(self) -> bool:
         return self._tally.first_token
+
+    @property
+    def output_bytes(self) -> int:
+        return self._tally.reading.output_bytes
 
     def feed(self, data: bytes) -> None:
         events = self._parser.feed(data)
@@ -216,3 +250,45 @@ class StreamReader:
             self._tally.first_token = True
             scrape(kept, self._tally)
         self._parser.cut.clear()
+
+
+class WatchedReader(StreamReader):
+    """For streams that may be cut: it tells what has come so far, and how the stream is to be ended."""
+
+    __slots__ = ("_ending", "_seam")
+
+    def __init__(self, tally: Tally, form: Form, parser: Parser, ending: Ending | None, seam: Seam) -> None:
+        super().__init__(tally, form, parser)
+        self._ending = ending
+        self._seam = seam
+
+    @property
+    def usage(self) -> Usage | None:
+        """What the provider has counted so far."""
+        self._form.finish()
+        return self._tally.reading.usage
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the provider has ended its output by itself, or failed: there is nothing to cut any more."""
+        reading = self._tally.reading
+        return reading.complete or reading.error is not None or (self._ending is not None and self._ending.is_over)
+
+    def feed(self, data: bytes) -> None:
+        events = self._parser.feed(data)
+        self._seam.pass_by(data)
+        if events:
+            self._form.read_events(events)
+            if self._ending is not None:
+                self._ending.take(events)
+        if self._parser.cut:
+            self._read_cut()
+
+    def find_end(self, data: bytes) -> int | None:
+        """Behind which byte of `data`, the piece fed last, its last whole event ends; None if it ends none and began within one."""
+        return self._seam.find_end(data)
+
+    def close(self, data: bytes, output_tokens: int) -> bytes | None:
+        """What is to follow on `data`, the last bytes passed on, to end the stream well: as at its maximum. None: it cannot be."""
+        events = self._ending.close(output_tokens) if self._ending is not None else None
+        return self._seam.write(data, events) if events is not None else None
