@@ -1,4 +1,4 @@
-"""The named reports: what can be asked of the store, as statements of our own with bound values.
+"""The named reports on calls: what can be asked of the store, as statements of our own with bound values.
 
 Nobody's SQL is run. Groupings, filters and columns come from the tables below; values are bound. Every report reads
 `calls_now`, so corrections are in it. Money is an integer of nano-dollars; a sum over calls of which none has a known cost is
@@ -32,7 +32,10 @@ DIMENSIONS = {
     "operation": "operation",
     "outcome": "outcome",
     "finish": "finish",
+    "act": "act",
+    "budget": "budget",
     "rung": "rung",
+    "key": "key",
     "key_hash": "key_hash",
     "user_agent": "user_agent",
     "service_tier": "service_tier",
@@ -43,10 +46,11 @@ DIMENSIONS = {
     "day": "strftime(started, '%Y-%m-%d')",
     "hour": "strftime(started, '%Y-%m-%dT%H:00Z')",
 }
-_ERRORS = "count(*) FILTER (WHERE outcome NOT IN ('ok', 'caller_gone'))"
+CHOICES = ", ".join([*DIMENSIONS, "tag:NAME"])
+ERRORS = "count(*) FILTER (WHERE outcome NOT IN ('ok', 'caller_gone'))"
 _FIGURES = (
     ("calls", "count(*)"),
-    ("errors", _ERRORS),
+    ("errors", ERRORS),
     ("input_tokens", "sum(input_tokens)::BIGINT"),
     ("output_tokens", "sum(output_tokens)::BIGINT"),
     ("cache_read_tokens", "sum(cache_read_tokens)::BIGINT"),
@@ -62,8 +66,8 @@ _FIGURES = (
 )
 _CALL_COLUMNS = (
     "started_ns", "id", "agent", "task", "session", "upstream", "operation", "coalesce(model, model_asked) AS model", "stream", "outcome", "status",
-    "finish", "error", "input_tokens", "output_tokens", "cache_read_tokens", "usage_source", "cost_nano_usd", "price_version",
-    "duration_ns", "first_token_ns", "rung",
+    "finish", "error", "act", "budget", "input_tokens", "output_tokens", "cache_read_tokens", "usage_source", "cost_nano_usd", "cost_source",
+    "price_version", "reserved_nano_usd", "duration_ns", "waited_ns", "first_token_ns", "rung", "key",
 )  # fmt: skip
 MAX_ROWS = 100_000
 _SPAN = re.compile(r"(\d{1,6})([smhdw])\Z")
@@ -111,19 +115,22 @@ def parse_time(text: str, now_ns: int) -> int:
 def make_scope(since: str | None, until: str | None, filters: Mapping[str, str], now_ns: int) -> Scope:
     """A scope from the words of a command or an address. Raises `BadQuestion`."""
     for name, value in filters.items():
-        _dimension(name)
+        find_dimension(name)
         if name == "outcome" and value not in OUTCOMES:
             raise BadQuestion(f"there is no outcome {value[:40]!r}; there are {', '.join(sorted(OUTCOMES))}")
     return Scope(parse_time(since, now_ns) if since else None, parse_time(until, now_ns) if until else None, dict(filters))
 
 
-def _dimension(name: str) -> str:
+def find_dimension(name: str) -> tuple[str, list[str]]:
+    """(expression, values to bind in it) of a dimension or `tag:NAME`. Raises `BadQuestion`."""
+    if name.startswith("tag:") and len(name) > 4:
+        return "tags[?]", [name[4:]]
     if name not in DIMENSIONS:
-        raise BadQuestion(f"{name[:40]!r} is nothing to group or filter by; choose from {', '.join(DIMENSIONS)}")
-    return DIMENSIONS[name]
+        raise BadQuestion(f"{name[:40]!r} is nothing to group or filter by; choose from {CHOICES}")
+    return DIMENSIONS[name], []
 
 
-def _where(scope: Scope, further: str = "") -> tuple[str, list[Any]]:
+def make_where(scope: Scope, further: str = "") -> tuple[str, list[Any]]:
     """(condition, values to bind)."""
     conditions, values = ["true"], []
     if scope.since_ns is not None:
@@ -133,20 +140,21 @@ def _where(scope: Scope, further: str = "") -> tuple[str, list[Any]]:
         conditions.append("started_ns < ?")
         values.append(scope.until_ns)
     for name, value in scope.filters.items():
-        conditions.append(_dimension(name) + " = ?")
-        values.append(value)
+        expression, bound = find_dimension(name)
+        conditions.append(expression + " = ?")
+        values += [*bound, value]
     if further:
         conditions.append(further)
     return " WHERE " + " AND ".join(conditions), values
 
 
-def _limit(last: int) -> str:
+def make_limit(last: int) -> str:
     if not 1 <= last <= MAX_ROWS:
-        raise BadQuestion(f"ask for 1 to {MAX_ROWS} calls at once")
+        raise BadQuestion(f"ask for 1 to {MAX_ROWS} at once")
     return f" LIMIT {int(last)}"
 
 
-def _run(query: Query, name: str, sql: str, values: Sequence[Any]) -> Report:
+def run(query: Query, name: str, sql: str, values: Sequence[Any]) -> Report:
     columns, rows = query(sql, values)
     note = f"cut at {MAX_ROWS} rows; ask for a shorter time or fewer groupings" if len(rows) >= MAX_ROWS else ""
     return Report(name, columns, [list(row) for row in rows], note)
@@ -154,45 +162,52 @@ def _run(query: Query, name: str, sql: str, values: Sequence[Any]) -> Report:
 
 def report(query: Query, by: Sequence[str], scope: Scope) -> Report:
     """Calls, tokens, cost and times by the given dimensions; without any, one row for all. Times in order, else dearest first."""
-    if len(set(by)) != len(by):
-        raise BadQuestion("group by each dimension once")
-    names = [f'{_dimension(name)} AS "{name}"' for name in by]
+    groups, bound = group_by(by)
     figures = [f"{expression} AS {name}" for name, expression in _FIGURES]
-    where, values = _where(scope)
+    where, values = make_where(scope)
     places = [str(place) for place, _ in enumerate(by, 1)]
     times = [place for place, name in zip(places, by, strict=True) if name in ("month", "day", "hour")]
-    sql = f"SELECT {', '.join(names + figures)} FROM calls_now{where}"
+    sql = f"SELECT {', '.join(groups + figures)} FROM calls_now{where}"
     if by:
         sql += f" GROUP BY {', '.join(places)}"
-    sql += f" ORDER BY {', '.join([*times, 'cost_nano_usd DESC NULLS LAST', 'calls DESC', *places])}" + _limit(MAX_ROWS)
-    return _run(query, "report", sql, values)
+    sql += f" ORDER BY {', '.join([*times, 'cost_nano_usd DESC NULLS LAST', 'calls DESC', *places])}" + make_limit(MAX_ROWS)
+    made = run(query, "report", sql, [*bound, *values])
+    return msgspec.structs.replace(made, columns=[*by, *made.columns[len(by) :]])
+
+
+def group_by(by: Sequence[str]) -> tuple[list[str], list[str]]:
+    """(what to select for each dimension, as `g0`, `g1`, …; values to bind in it). Raises `BadQuestion`."""
+    if len(set(by)) != len(by):
+        raise BadQuestion("group by each dimension once")
+    found = [find_dimension(name) for name in by]
+    return [f"{expression} AS g{place}" for place, (expression, _) in enumerate(found)], [value for _, bound in found for value in bound]
 
 
 def calls(query: Query, last: int, scope: Scope) -> Report:
     """The last calls, newest first."""
-    where, values = _where(scope)
-    sql = f"SELECT {', '.join(_CALL_COLUMNS)} FROM calls_now{where} ORDER BY started_ns DESC, id" + _limit(last)
-    return _run(query, "calls", sql, values)
+    where, values = make_where(scope)
+    sql = f"SELECT {', '.join(_CALL_COLUMNS)} FROM calls_now{where} ORDER BY started_ns DESC, id" + make_limit(last)
+    return run(query, "calls", sql, values)
 
 
 def agents(query: Query, scope: Scope) -> Report:
     """The inventory: every agent ever seen, the latest first; `rung` is how it was last recognised."""
-    where, values = _where(scope)
+    where, values = make_where(scope)
     sql = (
         "SELECT agent, arg_max(rung, started_ns) AS rung, arg_max(team, started_ns) AS team, min(started_ns) AS first_seen_ns, "
-        f"max(started_ns) AS last_seen_ns, count(*) AS calls, {_ERRORS} AS errors, count(DISTINCT task) AS tasks, "
+        f"max(started_ns) AS last_seen_ns, count(*) AS calls, {ERRORS} AS errors, count(DISTINCT task) AS tasks, "
         "sum(cost_nano_usd) AS cost_nano_usd, count(*) FILTER (WHERE cost_nano_usd IS NULL) AS unpriced "
         f"FROM calls_now{where} GROUP BY agent ORDER BY last_seen_ns DESC, agent"
     )
-    return _run(query, "agents", sql + _limit(MAX_ROWS), values)
+    return run(query, "agents", sql + make_limit(MAX_ROWS), values)
 
 
 def unpriced(query: Query, scope: Scope) -> Report:
     """Models whose calls have no known cost: give them a price under `prices:` in the config."""
-    where, values = _where(scope, "cost_nano_usd IS NULL AND outcome <> 'weighbridge_crashed'")
+    where, values = make_where(scope, "cost_nano_usd IS NULL AND outcome <> 'weighbridge_crashed'")
     sql = (
         "SELECT upstream, coalesce(model, model_asked) AS model, operation, count(*) AS calls, sum(input_tokens)::BIGINT AS input_tokens, "
         "sum(output_tokens)::BIGINT AS output_tokens, min(started_ns) AS first_seen_ns, max(started_ns) AS last_seen_ns "
         f"FROM calls_now{where} GROUP BY ALL ORDER BY calls DESC, upstream, model, operation"
     )
-    return _run(query, "unpriced", sql + _limit(MAX_ROWS), values)
+    return run(query, "unpriced", sql + make_limit(MAX_ROWS), values)

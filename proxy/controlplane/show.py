@@ -18,10 +18,23 @@ from proxy.controlplane.reports import Report
 FORMATS = ("table", "csv", "json")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run: https://owasp.org/www-community/attacks/CSV_Injection
 _MAX_CELL = 60
-_OF_A_CALL = frozenset({
-    "started_ns", "agent", "task", "session", "upstream", "model", "outcome", "error", "input_tokens", "output_tokens", "cost_nano_usd",
-    "duration_ns", "first_token_ns", "rung",
-})  # fmt: skip
+# What a table shows of reports that have more columns than a terminal has room for.
+_MAIN = {
+    "calls": frozenset({
+        "started_ns", "agent", "task", "session", "upstream", "model", "outcome", "error", "act", "input_tokens", "output_tokens",
+        "cost_nano_usd", "duration_ns", "first_token_ns", "rung",
+    }),
+    "budgets": frozenset({
+        "budget", "scope", "unit", "limit_amount", "spent_amount", "reserved_amount", "left_amount", "resets_in_ns", "forecast_amount",
+        "last_hour_amount", "used_up_in_ns",
+    }),
+    "tasks": frozenset({
+        "task", "agent", "outcome", "calls", "errors", "input_tokens", "output_tokens", "cost_nano_usd", "left_nano_usd", "left_tokens",
+        "left_calls", "last_seen_ns",
+    }),
+}  # fmt: skip
+_MOMENTS = frozenset({"started_ns", "first_seen_ns", "last_seen_ns", "starts_ns", "resets_at_ns", "used_up_ns"})
+_MAY_BE_ABSENT = frozenset({"resets_in_ns", "used_up_in_ns", "limit_nano_usd", "left_nano_usd", "limit_tokens", "left_tokens"})  # "-", not "unknown"
 
 
 def write_usd(nano_usd: int) -> str:
@@ -44,23 +57,52 @@ def write_span(span_ns: int) -> str:
         return f"{span_ns / 1e6:.3g} ms" if span_ns < 999_500_000 else "1.00 s"
     if span_ns < 120_000_000_000:
         return f"{span_ns / 1e9:.2f} s"
-    return f"{span_ns // 60_000_000_000} min {span_ns // 1_000_000_000 % 60} s"
+    minutes = span_ns // 60_000_000_000
+    if minutes < 120:
+        return f"{minutes} min {span_ns // 1_000_000_000 % 60} s"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes < 2880 else f"{minutes // 1440} d {minutes // 60 % 24} h"
+
+
+def write_amount(amount: int, unit: str) -> str:
+    """An amount of a budget for people, in three or more digits and never rounded up: $12.41, $0.00123, 1.23M, 812."""
+    sign, size = "-" if amount < 0 else "", abs(amount)
+    if unit == "usd":
+        whole = write_usd(size)
+        kept = whole.index(".") + 3
+        if whole.startswith("0."):
+            kept = max(kept, len(whole) - len(whole[2:].lstrip("0")) + 3)
+        return f"{sign}${whole[:kept]}"
+    for power, letter in ((12, "T"), (9, "G"), (6, "M"), (3, "k")):
+        if size >= 10 ** (power + (power == 3)):
+            return f"{sign}{size * 100 // 10**power / 100:g}{letter}"
+    return f"{sign}{size}"
 
 
 def _is_moment(column: str) -> bool:
-    return column in ("started_ns", "first_seen_ns", "last_seen_ns")
+    return column in _MOMENTS
 
 
 def _head(column: str) -> str:
     if column.endswith("_nano_usd"):
-        return column.removesuffix("_nano_usd")
-    return column.removesuffix("_ns").removesuffix("_tokens").replace("_", " ")
+        return column.removesuffix("_nano_usd").replace("_", " ")
+    return column.removesuffix("_ns").removesuffix("_tokens").removesuffix("_amount").replace("_", " ")
 
 
-def _cell(column: str, value: Any) -> str:
+def write_scope(scope: dict[str, str]) -> str:
+    """Whose account it is: `agent=researcher model=m`; empty for all calls."""
+    return " ".join(f"{dimension}={name}" for dimension, name in scope.items())
+
+
+def _cell(column: str, value: Any, unit: str = "") -> str:
     """One cell of a table."""
+    if isinstance(value, dict):
+        value = write_scope(value)
     if value is None or value == "":
-        return "unknown" if column.endswith(("_nano_usd", "_tokens", "_ns")) else "-"
+        return "unknown" if column.endswith(("_nano_usd", "_tokens", "_ns")) and column not in _MAY_BE_ABSENT else "-"
+    if column.endswith("_amount"):
+        return write_amount(value, unit)
+    if column == "used_up_in_ns" and value == 0:
+        return "now"
     if column.endswith("_nano_usd"):
         return "$" + write_usd(value)
     if _is_moment(column):
@@ -78,23 +120,30 @@ def _is_number(column: str, rows: list[list[Any]], place: int) -> bool:
 
 
 def _narrow(report: Report) -> Report:
-    """The report without what a terminal has no room for: names that no row has, and of calls all but the main columns."""
-    kept = []
+    """The report without what a terminal has no room for: names that no row has, and all but the main columns where these are told."""
+    kept, main = [], _MAIN.get(report.name)
     for place, column in enumerate(report.columns):
-        is_figure = column.endswith(("_nano_usd", "_tokens", "_ns"))
-        if report.name == "calls" and column not in _OF_A_CALL:
+        if main is not None and column not in main:
             continue
+        is_figure = column.endswith(("_nano_usd", "_tokens", "_ns")) and column not in _MAY_BE_ABSENT
         if is_figure or not report.rows or any(row[place] is not None for row in report.rows):
             kept.append(place)
     rows = [[row[place] for place in kept] for row in report.rows]
     return msgspec.structs.replace(report, columns=[report.columns[place] for place in kept], rows=rows)
 
 
+def _units(report: Report) -> list[str]:
+    """The unit of each row's amounts: usd (the amounts are nano-USD), tokens or calls."""
+    place = report.columns.index("unit") if "unit" in report.columns else None
+    return ["" if place is None else row[place] for row in report.rows]
+
+
 def lay_out(report: Report) -> tuple[list[str], list[list[str]], list[bool]]:
     """What a reader sees of a report: heads, cells as text, and which columns are numbers."""
     report = _narrow(report)
     heads = [_head(column) for column in report.columns]
-    cells = [[_cell(column, value) for column, value in zip(report.columns, row, strict=True)] for row in report.rows]
+    rows = zip(report.rows, _units(report), strict=True)
+    cells = [[_cell(column, value, unit) for column, value in zip(report.columns, row, strict=True)] for row, unit in rows]
     return heads, cells, [_is_number(column, report.rows, place) for place, column in enumerate(report.columns)]
 
 
@@ -116,8 +165,8 @@ def write_csv(report: Report) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow([rename(column) for column in report.columns])
-    for row in report.rows:
-        writer.writerow([_field(column, value) for column, value in zip(report.columns, row, strict=True)])
+    for row, unit in zip(report.rows, _units(report), strict=True):
+        writer.writerow([_field(column, value, unit) for column, value in zip(report.columns, row, strict=True)])
     return out.getvalue()
 
 
@@ -125,13 +174,17 @@ def rename(column: str) -> str:
     """A column's name outside tables: what is no longer in nano-dollars or ns since the epoch is not named so."""
     if column.endswith("_nano_usd"):
         return column.removesuffix("_nano_usd") + "_usd"
+    if column.endswith("_amount"):
+        return column.removesuffix("_amount")
     return column.removesuffix("_ns") if _is_moment(column) else column
 
 
-def _field(column: str, value: Any) -> Any:
+def _field(column: str, value: Any, unit: str) -> Any:
     if value is None:
         return ""
-    if column.endswith("_nano_usd"):
+    if isinstance(value, dict):
+        value = write_scope(value)
+    if column.endswith("_nano_usd") or (column.endswith("_amount") and unit == "usd"):
         return write_usd(value)
     if _is_moment(column):
         return write_moment(value)
@@ -152,6 +205,8 @@ def build_json(report: Report) -> dict[str, Any]:
                 item[rename(column)] = None if value is None else write_usd(value)
             elif _is_moment(column):
                 item[rename(column)] = None if value is None else write_moment(value)
+            elif column.endswith("_amount") and item["unit"] == "usd":
+                item[rename(column) + "_usd"] = None if value is None else write_usd(value)
         rows.append(item)
     return {"report": report.name, "columns": report.columns, "rows": rows, "note": report.note}
 

@@ -100,3 +100,17 @@ def test_only_known_words_reach_a_statement(filled: Store) -> None:
     for last in (0, -1, 10**9):
         with pytest.raises(BadQuestion):
             reports.calls(filled.query, last, Scope())
+
+
+def test_tags_group_and_filter_and_their_names_are_only_bound(store: Store) -> None:
+    name = "st'age\" --"
+    calls = [call(0, tags={name: "test"}, key="k"), call(1, tags={name: "test", "x": "y"}, act="clamped", budget="day"), call(2, tags={name: "live"})]
+    store.load(Loaded(rows={"calls": [one[8:-2] for one in (*calls, call(3))]}))
+    made = reports.report(store.query, ["agent", f"tag:{name}"], make_scope(None, None, {}, 0))
+    assert made.columns[:3] == ["agent", f"tag:{name}", "calls"]
+    whole = {row[0]: row[1] for row in reports.report(store.query, [f"tag:{name}"], Scope()).rows}
+    assert whole == {"test": 2, "live": 1, None: 1}
+    filtered = reports.report(store.query, ["key", "act", "budget"], make_scope(None, None, {f"tag:{name}": "test", "tag:x": "y"}, 0))
+    assert [row[:4] for row in filtered.rows] == [[None, "clamped", "day", 1]]
+    with pytest.raises(BadQuestion, match="tag:NAME"):
+        make_scope(None, None, {"tag:": "x"}, 0)

@@ -87,3 +87,29 @@ def test_a_table_leaves_out_what_a_terminal_has_no_room_for_and_csv_keeps_it():
 
 def test_a_name_that_is_empty_is_a_dash_and_no_gap() -> None:
     assert show.write_table(Report("report", ["upstream", "calls"], [["", 2]])).splitlines()[2].split() == ["-", "2"]
+
+
+@pytest.mark.parametrize(
+    ("amount", "unit", "text"),
+    [
+        (12_419_999_999, "usd", "$12.41"),
+        (0, "usd", "$0.00"),
+        (1_234_567, "usd", "$0.00123"),
+        (999_999_999, "usd", "$0.999"),
+        (120_000_000, "usd", "$0.12"),
+        (1, "usd", "$0.000000001"),
+        (-5_500_000_000, "usd", "-$5.50"),
+        (9999, "tokens", "9999"),
+        (10_000, "tokens", "10k"),
+        (1_239_999, "tokens", "1.23M"),
+        (-2_000_000_000, "tokens", "-2G"),
+        (812, "calls", "812"),
+    ],
+)
+def test_amounts_of_budgets_are_short_and_never_rounded_up(amount: int, unit: str, text: str) -> None:
+    assert show.write_amount(amount, unit) == text
+
+
+@pytest.mark.parametrize(("minutes", "text"), [(119, "119 min 0 s"), (120, "2 h 0 min"), (2879, "47 h 59 min"), (2880, "2 d 0 h")])
+def test_long_spans_have_hours_or_days(minutes: int, text: str) -> None:
+    assert show.write_span(minutes * 60 * 10**9) == text
