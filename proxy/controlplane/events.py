@@ -14,7 +14,7 @@ from proxy.record import Correction, Extended, Opened, OrderEvent, TaskEvent
 
 CRASHED = "weighbridge_crashed"
 _CALL, _OPENED = b'{"call":', b'{"opened":'
-_OTHERS = frozenset({"segment", "closed"})
+_OTHERS = frozenset({"segment", "closed", "checkpoint"})
 
 
 class Weighed(msgspec.Struct):

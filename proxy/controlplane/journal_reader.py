@@ -154,12 +154,6 @@ class JournalReader:
             if end:
                 self._take(segment, chunk[:end], batch)
                 continue
-            if len(chunk) == self._chunk_bytes and segment.position == 0 and (length := self._measure_head(segment)):
-                segment.position = length
-                segment.lines += 1
-                batch.lines += 1
-                batch.touched.add(segment.name)
-                continue
             if len(chunk) == self._chunk_bytes:  # longer than any line of ours
                 segment.position += len(chunk)
                 segment.garbage += 1
@@ -175,16 +169,6 @@ class JournalReader:
                 batch.torn += bool(chunk)
                 batch.touched.add(segment.name)
             return
-
-    def _measure_head(self, segment: Segment) -> int:
-        """Bytes of a first line longer than a chunk, for it holds a large ledger; 0 where the line has no end."""
-        position = 0
-        while chunk := self._read_bytes(segment.name, position, self._chunk_bytes):
-            end = chunk.find(b"\n")
-            if end >= 0:
-                return position + end + 1
-            position += len(chunk)
-        return 0
 
     def _take(self, segment: Segment, chunk: bytes, batch: Batch) -> None:
         """Add whole lines to the batch, up to its limit."""
@@ -263,8 +247,14 @@ class JournalReader:
             position += end or len(chunk)
 
     def prune(self, store: Store, now_s: float, retain_days: float, retain_bytes: int) -> int:
-        """Delete segments that are loaded, ended and too old or, oldest first, too many. How many were deleted."""
+        """Delete segments that are loaded, ended and too old or, oldest first, too many. How many were deleted.
+
+        What the ledger needs stays: the data plane's newest checkpoint, and corrections that it may not have counted yet.
+        """
         old = [one for name, one in sorted(self._segments.items()) if one.state in ("closed", "torn", "ended") and not one.open_calls]
+        newest = max((one for one in self._segments.values() if one.writer == "d"), key=lambda one: one.name, default=None)
+        begun_s = newest.started_ns / 1e9 if newest is not None else 0.0
+        old = [one for one in old if one is not newest and (one.writer == "d" or self._is_older(one.name, begun_s))]
         sizes = {one.name: self._size(one.name) for one in old}
         total = sum(sizes.values()) + sum(self._size(one.name) for one in self._segments.values() if not one.finished)
         deleted = 0

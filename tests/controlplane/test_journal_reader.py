@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from proxy.controlplane.journal_reader import JournalReader
 from proxy.controlplane.store import Store
-from tests.controlplane.conftest import Segments, add, call, closed, ids, line, load_all, make_record, opened
+from tests.controlplane.conftest import START_NS, Segments, add, call, closed, ids, line, load_all, make_record, opened
 
 
 def load_fresh(segments: Segments, store: Store, **other: object) -> tuple[JournalReader, list]:
@@ -144,16 +144,10 @@ def test_a_crashed_call_is_charged_what_it_had_reserved_in_the_end(segments: Seg
     assert rows == [("call-1", 90, "presumed", {"day.usd@x": 90}), ("call-2", 70, "presumed", {"day.usd@x": 70})]
 
 
-def test_a_segment_may_begin_with_a_ledger_of_any_size(segments: Segments, store: Store) -> None:
-    for number, process_ns in ((1, 5), (2, 6)):
-        head = {"version": 1, "started_ns": 1, "process_ns": process_ns, "pid": 11, "writer": "d", "ledger": {"cells": {"x" * 9000: [1, 2]}}}
-        segments.begin(number).write_bytes(line("segment", head) + opened(number) + call(number + 10))
-    segments.alive.add(11)
-    reader = segments.reader(chunk_bytes=1024)
-    reader.restore(store)
-    load_all(reader, store)
-    assert ids(store) == ["call-1", "call-11", "call-12"]  # the first process of this pid is over
-    assert (reader.garbage, reader.lines) == (0, 6)
+def test_the_ledgers_checkpoint_is_no_concern_of_the_tables(segments: Segments, store: Store) -> None:
+    add(segments.begin(1), line("checkpoint", {"cells": {"day.usd@2026-09-21": [1, 0]}}) + line("checkpoint", {"whole": True}) + call(1))
+    reader, _ = load_fresh(segments, store)
+    assert (ids(store), reader.lines, reader.unknown, reader.garbage) == (["call-1"], 4, 0, 0)
 
 
 def test_a_process_is_over_when_another_of_its_plane_has_begun(segments: Segments, store: Store) -> None:
@@ -202,6 +196,28 @@ def test_pruning_deletes_only_what_is_loaded_and_ended(segments: Segments, store
     assert (second.exists(), third.exists()) == (False, True)
     load_fresh(segments, store)
     assert ids(store) == ["call-1", "call-2", "call-3"]
+
+
+def test_pruning_leaves_the_ledger_its_newest_checkpoint_and_what_it_may_not_have_counted(segments: Segments, store: Store) -> None:
+    first, corrections, second = segments.begin(1), segments.begin(2, writer="c"), segments.begin(3)
+    for path in (first, corrections, second):
+        add(path, closed())
+        os.utime(path, (1, 1))
+    written_s = START_NS / 1e9 + 60  # after the newest segment was begun
+    os.utime(corrections, (written_s, written_s))
+    reader, _ = load_fresh(segments, store)
+    assert reader.prune(store, 1e11, 1, 0) == 1
+    assert (first.exists(), corrections.exists(), second.exists()) == (False, True, True)
+    os.utime(corrections, (1, 1))
+    assert reader.prune(store, 1e11, 1, 0) == 1
+    assert (corrections.exists(), second.exists()) == (False, True)
+
+
+def test_the_checkpoint_of_the_ledger_is_no_row_and_no_garbage(segments: Segments, store: Store) -> None:
+    path = segments.begin(1)
+    add(path, line("checkpoint", {"read": {}, "whole": True}) + call(1) + closed(2))
+    reader, _ = load_fresh(segments, store)
+    assert (ids(store), reader.garbage, reader.unknown) == (["call-1"], 0, 0)
 
 
 def test_in_a_rebuild_only_new_calls_are_observed(segments: Segments, store: Store) -> None:
