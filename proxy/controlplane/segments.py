@@ -2,8 +2,7 @@
 
 Names are `<start in ns, 20 digits>-<writer><pid>.ndjson` and sort by start; the writer is `d` for the data plane and `c`
 for the control plane. The first line of a segment repeats it, and may name the start of the writing process as
-`process_ns`: with it two processes that had the same pid (containers) are told apart. It ends with the ledger's checkpoint, which may be
-long and is no concern of this reader.
+`process_ns`: with it two processes that had the same pid (containers) are told apart.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ import msgspec
 
 _NAME = re.compile(r"(\d{20})-([a-z]?)(\d+)\.ndjson\Z")
 _HEAD_BYTES = 4096
-_CHECKPOINT = b',"ledger":'
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -75,9 +73,8 @@ def identify(segment: Segment, first: bytes, dead: bool) -> str:
     line, newline, _ = first[:_HEAD_BYTES].partition(b"\n")
     if not newline and len(first) < _HEAD_BYTES and not dead:
         return ""
-    plain, checkpoint, _ = line.partition(_CHECKPOINT)
     try:
-        head = msgspec.json.decode(plain + b"}}" if checkpoint else line, type=_FirstLine).segment
+        head = msgspec.json.decode(line, type=_FirstLine).segment
     except msgspec.MsgspecError:
         return f"{segment.writer}{segment.pid}"
     return f"{segment.writer}{segment.pid}" + (f"@{head.process_ns}" if head.process_ns is not None else "")
