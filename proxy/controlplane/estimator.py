@@ -22,8 +22,8 @@ import msgspec
 from proxy.call import Usage
 from proxy.config import Config
 from proxy.controlplane import tokens
-from proxy.controlplane.corrections import CorrectionWriter
 from proxy.controlplane.events import Weighed
+from proxy.controlplane.journal_writer import JournalWriter
 from proxy.controlplane.ratios import Ratios
 from proxy.controlplane.schema import TOKENIZER
 from proxy.pricing.book import Book
@@ -40,7 +40,7 @@ Content = tuple[str, int, str, str, str]
 class Estimator:
     """Pairs samples with records. `observe` may be called from any thread; everything else belongs to its own."""
 
-    def __init__(self, config: Config, book: Book, writer: CorrectionWriter, redact: Callable[[str], str], state: Path) -> None:
+    def __init__(self, config: Config, book: Book, writer: JournalWriter, redact: Callable[[str], str], state: Path) -> None:
         self.corrected = 0
         self.learned = 0
         self.content: deque[Content] = deque(maxlen=1000)
@@ -77,7 +77,6 @@ class Estimator:
                 self.save()
                 saved = time.monotonic()
         self.save()
-        self._writer.close()
 
     def take(self, sample: Sample) -> None:
         """Take in one sample: keep its content where that is wanted, learn from it, or let it wait for its record."""

@@ -25,9 +25,9 @@ from aiohttp import web
 
 from proxy.config import Config, load
 from proxy.controlplane.api import Admin
-from proxy.controlplane.corrections import CorrectionWriter
 from proxy.controlplane.estimator import Estimator
 from proxy.controlplane.gauges import make_gauges
+from proxy.controlplane.journal_writer import JournalWriter
 from proxy.controlplane.loader import Loader
 from proxy.controlplane.metrics import Metrics
 from proxy.controlplane.redact import make_redactor
@@ -47,9 +47,9 @@ class ControlPlane:
         self.stopping = threading.Event()
         self.metrics = Metrics(config.upstreams, find_version())
         self.receiver = SampleReceiver(bind(config.sample_socket))
-        writer = CorrectionWriter(config.journal_dir, config.journal.segment_bytes)
+        self.journal = JournalWriter(config.journal_dir, config.journal.segment_bytes)
         redact = make_redactor(config.secrets, config.capture.redact)
-        self.estimator = Estimator(config, load_book(config), writer, redact, Path(config.state_dir) / "token-ratios.json")
+        self.estimator = Estimator(config, load_book(config), self.journal, redact, Path(config.state_dir) / "token-ratios.json")
         self.loader = Loader(config, [self.metrics.observe, self.estimator.observe], self.estimator.content)
         self.metrics.gauges.append(make_gauges(self.loader, self.receiver, self.estimator))
         self._threads: list[threading.Thread] = []
@@ -77,6 +77,7 @@ class ControlPlane:
         self.stopping.set()
         for thread in self._threads[1:]:
             thread.join(_DRAIN_S / 2)
+        self.journal.close()
         self.loader.stop()
         self._threads[0].join(_DRAIN_S)
 

@@ -11,9 +11,9 @@ import pytest
 
 from proxy.config import Capture, Config, Price
 from proxy.controlplane import tokens
-from proxy.controlplane.corrections import CorrectionWriter
 from proxy.controlplane.estimator import Estimator
 from proxy.controlplane.events import Batch, Weighed, parse
+from proxy.controlplane.journal_writer import JournalWriter
 from proxy.controlplane.redact import make_redactor
 from proxy.pricing.book import Book
 from proxy.record import Sample
@@ -43,7 +43,7 @@ def make_weighed(number: int, **other: object) -> Weighed:
 
 def make(segments: Segments, **capture: object) -> Estimator:
     prices = [Price(model="gpt-4o-mini", input=1.0, output=2.0)]
-    writer = CorrectionWriter(segments.folder, 10**6)
+    writer = JournalWriter(segments.folder, 10**6)
     return Estimator(Config(capture=Capture(**capture)), Book.load(None, prices), writer, make_redactor([]), segments.folder.parent / "ratios.json")
 
 
