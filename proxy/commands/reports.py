@@ -15,21 +15,15 @@ import duckdb
 from proxy.commands.admin import CannotAnswer, NothingRuns, address_of, explain_stranger, fetch
 from proxy.config import Config, load
 from proxy.controlplane import show
-from proxy.controlplane.api import answer
-from proxy.controlplane.reports import CHOICES, DIMENSIONS, BadQuestion, Report
+from proxy.controlplane.answers import REPORTS, answer
+from proxy.controlplane.balances import Balances
+from proxy.controlplane.reports import CHOICES, BadQuestion, Report, find_dimension
 from proxy.controlplane.store import Store, StoreBroken, StoreBusy
-
-_REPORTS = {
-    "report": "calls, errors, tokens, cost and times, by any of the recorded names",
-    "calls": "the newest calls",
-    "agents": "every agent seen, with its first and last call",
-    "unpriced": "the models whose price is unknown",
-}
 
 
 def add(commands: Any) -> None:
     """Add the report commands to the command line."""
-    for name, text in _REPORTS.items():
+    for name, text in REPORTS.items():
         command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         command.set_defaults(run=run)
         _add_report(command, name)
@@ -38,13 +32,17 @@ def add(commands: Any) -> None:
 def _add_report(command: argparse.ArgumentParser, name: str) -> None:
     command.add_argument("--config", help="the YAML file of the proxy; without it the defaults hold")
     command.add_argument("--format", choices=show.FORMATS, default="table")
-    command.add_argument("--since", help="24h, 7d, 2026-11-01 or 2026-11-01T12:00:00Z")
-    command.add_argument("--until", help="the same; calls started before it")
+    if name != "budgets":
+        command.add_argument("--since", help="24h, 7d, 2026-11-01 or 2026-11-01T12:00:00Z")
+        command.add_argument("--until", help="the same; calls started before it")
     if name == "report":
         command.add_argument("--by", default="agent,model", help=f"one or more of {CHOICES}")
-    if name == "calls":
-        command.add_argument("--last", default="20", help="how many (default: 20)")
-    command.add_argument("--where", action="append", default=[], metavar="NAME=VALUE", help="only such calls, as agent=researcher; may be repeated")
+    if name == "tasks":
+        command.add_argument("--by", help=f"what tasks cost on the average, by one or more of {CHOICES}; '' for all in one row")
+    if name in ("calls", "tasks", "budgets"):
+        command.add_argument("--last", help=f"how many (default: {100 if name == 'budgets' else 20})")
+    such = "accounts, as agent=researcher or budget=agent-day" if name == "budgets" else "calls, as agent=researcher or tag:stage=test"
+    command.add_argument("--where", action="append", default=[], metavar="NAME=VALUE", help=f"only such {such}; may be repeated")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -58,8 +56,10 @@ def read_question(options: argparse.Namespace) -> dict[str, str]:
     asked = {name: value for name in ("since", "until", "by", "last") if (value := getattr(options, name, None)) is not None}
     for condition in options.where:
         name, sign, value = condition.partition("=")
-        if not sign or not (name in DIMENSIONS or name.startswith("tag:")):
+        if not sign:
             raise BadQuestion(f"--where takes NAME=VALUE with a name of {CHOICES}")
+        if options.command != "budgets":
+            find_dimension(name)
         asked[name] = value
     return asked
 
@@ -77,7 +77,7 @@ def ask_running(config: Config, name: str, asked: dict[str, str]) -> Report:
     table = fetch(config, "GET", f"/api/{name}?{urllib.parse.urlencode(asked)}")
     try:
         columns = table["columns"]
-        return Report(name, columns, [[row[column] for column in columns] for row in table["rows"]], table["note"])
+        return Report(table["report"], columns, [[row[column] for column in columns] for row in table["rows"]], table["note"])
     except (KeyError, TypeError):
         raise explain_stranger(config) from None
 
@@ -99,7 +99,7 @@ def ask_file(config: Config, name: str, asked: dict[str, str]) -> Report:
             f"{config.database} cannot be read ({error}); `weighbridge serve` sets it aside and makes it again from the journal"
         ) from None
     try:
-        made = answer(store.query, name, asked, time.time_ns())
+        made = answer(store.query, name, asked, time.time_ns(), Balances(config).read)
     except duckdb.Error as error:
         raise CannotAnswer(f"{config.database} cannot be read ({error}); `weighbridge serve` makes it again from the journal") from None
     finally:

@@ -48,6 +48,6 @@ def _read_by(text: str) -> list[str]:
 
 def _read_last(asked: dict[str, str], default: str) -> int:
     last = asked.get("last", default)
-    if not last.isascii() or not last.isdigit() or len(last) > 9 or int(last) == 0:
-        raise BadQuestion("last is a number, such as 20")
+    if not last.isascii() or not last.isdigit() or len(last) > 9 or not 1 <= int(last) <= reports.MAX_ROWS:
+        raise BadQuestion(f"last is a number from 1 to {reports.MAX_ROWS}, such as 20")
     return int(last)

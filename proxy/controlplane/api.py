@@ -8,28 +8,34 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
+from typing import Any
 
 import duckdb
 import msgspec
 from aiohttp import web
 
-from proxy.controlplane import page, reports, show
+from proxy.controlplane import page, show
+from proxy.controlplane.answers import REPORTS, answer
+from proxy.controlplane.balances import Balances
 from proxy.controlplane.metrics import CONTENT_TYPE, Metrics
-from proxy.controlplane.reports import BadQuestion, Query, Report
+from proxy.controlplane.reports import BadQuestion, Report
 from proxy.controlplane.samples import SampleReceiver
 from proxy.controlplane.store import Keeper, QueryTooLong, StoreAway
 
 _FRESH_S = 5.0
-_PLAIN = frozenset({"since", "until", "by", "last", "format"})
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
 }
-_ON_PAGE = (("Agents of the last 24 hours", "agents", {"since": "24h"}), ("The newest calls", "calls", {"last": "10"}))
+_ON_PAGE = (
+    ("Budgets", "budgets", {"last": "10"}),
+    ("Agents of the last 24 hours", "agents", {"since": "24h"}),
+    ("The newest calls", "calls", {"last": "10"}),
+)
 _MOST_ROWS = 10
 
 
@@ -41,6 +47,7 @@ class Admin:
         keeper: Keeper,
         catch_up: Callable[[], None],
         metrics: Metrics,
+        balances: Balances,
         receiver: SampleReceiver,
         threads: Executor,
         clock_ns: Callable[[], int] = time.time_ns,
@@ -48,6 +55,7 @@ class Admin:
         self._keeper = keeper
         self._catch_up = catch_up
         self._metrics = metrics
+        self._balances = balances
         self._receiver = receiver
         self._threads = threads
         self._clock_ns = clock_ns
@@ -59,7 +67,7 @@ class Admin:
         app.router.add_get("/healthz", self.tell_health)
         app.router.add_get("/readyz", self.tell_readiness)
         app.router.add_get("/metrics", self.show_metrics)
-        for name in ("report", "calls", "agents", "unpriced"):
+        for name in REPORTS:
             app.router.add_get(f"/api/{name}", self.answer_report)
         return app
 
@@ -78,7 +86,7 @@ class Admin:
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
 
     async def answer_report(self, request: web.Request) -> web.Response:
-        """`/api/report`, `/api/calls`, `/api/agents`, `/api/unpriced`; `format=csv` or `json`."""
+        """`/api/report`, `/api/calls`, `/api/budgets` and so on; `format=csv` or `json`."""
         asked = dict(request.query)
         form = asked.get("format", "json")
         if form not in ("json", "csv"):
@@ -88,8 +96,14 @@ class Admin:
 
     def _make(self, name: str, asked: dict[str, str], form: str) -> bytes:
         self._catch_up()
-        made = answer(self._keeper.store.query, name, asked, self._clock_ns())
+        made = self._answer(name, asked)
         return show.write_csv(made).encode() if form == "csv" else msgspec.json.encode(show.build_json(made))
+
+    def _answer(self, name: str, asked: dict[str, str]) -> Report:
+        def query(sql: str, values: Sequence[Any]) -> tuple[list[str], list[tuple]]:
+            return self._keeper.store.query(sql, values)  # whoever asks nothing needs no database
+
+        return answer(query, name, asked, self._clock_ns(), self._balances.read)
 
     async def show_index(self, _: web.Request) -> web.Response:
         parts = await asyncio.get_running_loop().run_in_executor(self._threads, self._make_parts)
@@ -101,28 +115,14 @@ class Admin:
         parts: list[tuple[str, Report | str]] = []
         for title, name, asked in _ON_PAGE:
             try:
-                made = answer(self._keeper.store.query, name, dict(asked), self._clock_ns())
-                parts.append((title, msgspec.structs.replace(made, rows=made.rows[:_MOST_ROWS])))
+                made = self._answer(name, dict(asked))
+                if made.rows or name != "budgets":  # without a budget there is nothing to say of any
+                    parts.append((title, msgspec.structs.replace(made, rows=made.rows[:_MOST_ROWS])))
             except (StoreAway, QueryTooLong) as error:
                 parts.append((title, str(error)))
             except duckdb.Error as error:
                 parts.append((title, _describe(error)))
         return parts
-
-
-def answer(query: Query, name: str, asked: dict[str, str], now_ns: int) -> Report:
-    """A named report for the words of an address or a command: `by`, `since`, `until`, `last`, and filters. Raises `BadQuestion`."""
-    filters = {word: value for word, value in asked.items() if word not in _PLAIN}
-    scope = reports.make_scope(asked.get("since"), asked.get("until"), filters, now_ns)
-    if name == "report":
-        by = [word.strip() for word in asked.get("by", "agent,model").split(",") if word.strip()]
-        return reports.report(query, by, scope)
-    if name == "calls":
-        last = asked.get("last", "20")
-        if not last.isascii() or not last.isdigit() or len(last) > 9:
-            raise BadQuestion("last is a number, such as 20")
-        return reports.calls(query, int(last), scope)
-    return reports.agents(query, scope) if name == "agents" else reports.unpriced(query, scope)
 
 
 @web.middleware

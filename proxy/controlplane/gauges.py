@@ -1,17 +1,33 @@
-"""What /metrics tells of Weighbridge itself: the data plane's pulse, the journal's lag, the store's troubles."""
+"""What /metrics tells of Weighbridge itself: the data plane's pulse, the journal's lag, the store's troubles, and how its budgets stand.
+
+Accounts are without number, and labels must not be: the most used of them have series of their own for as long as they are there, all others
+of a budget are added up under the scope `other`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from proxy.controlplane import tokens
+from proxy.controlplane.balances import Balances
 from proxy.controlplane.estimator import Estimator
+from proxy.controlplane.forecast import look_ahead
 from proxy.controlplane.loader import Loader
 from proxy.controlplane.samples import SampleReceiver
+from proxy.controlplane.show import write_scope
 from proxy.record import Pulse
+from proxy.toll.terms import UNITS, Balance
 
+MAX_ACCOUNTS = 200
+_FIGURES = (
+    ("limit", "What an account may spend in its window."),
+    ("spent", "What an account has spent in its window."),
+    ("reserved", "What running calls have reserved of an account."),
+    ("forecast", "What an account will have spent at the end of its window, by the rate so far."),
+)
 _GAUGE, _COUNTER = GaugeMetricFamily, CounterMetricFamily
 _PULSE = (
     ("in_flight", _GAUGE, "weighbridge_in_flight_calls", "Calls being carried now."),
@@ -65,3 +81,38 @@ def _collect_pulse(pulse: Pulse) -> Iterator[Metric]:
         yield kind(name, text, getattr(pulse, field))
     yield _GAUGE("weighbridge_loop_lag_seconds", "How late the data plane's event loop was at its last tick.", pulse.loop_lag_ns / 1e9)
     yield _GAUGE("weighbridge_data_plane_start_time_seconds", "When the data plane started, since the Unix epoch.", pulse.started_ns / 1e9)
+
+
+def make_budget_gauges(balances: Balances, clock_ns: Callable[[], int] = time.time_ns) -> Callable[[], Iterator[Metric]]:
+    """A function that yields how the budgets stand when it is called: `weighbridge_budget_spent_usd{budget,scope}` and its like."""
+    named: set[tuple[str, str, str]] = set()
+
+    def collect() -> Iterator[Metric]:
+        nonlocal named
+        now_ns, read = clock_ns(), balances.read()
+        named = _choose(read, named)
+        for unit in UNITS:
+            sums: dict[str, dict[tuple[str, str], int]] = {figure: {} for figure, _ in _FIGURES}
+            for one in read:
+                if one.unit == unit:
+                    scope = write_scope(one.scope)
+                    labels = (one.budget, scope if (one.budget, unit, scope) in named else "other")
+                    forecast = look_ahead(one, None, now_ns).at_end
+                    for figure, amount in (("limit", one.limit), ("spent", one.spent), ("reserved", one.reserved), ("forecast", forecast)):
+                        if amount is not None:
+                            sums[figure][labels] = sums[figure].get(labels, 0) + amount
+            for figure, text in _FIGURES:
+                family = _GAUGE(f"weighbridge_budget_{figure}_{unit}", text, labels=["budget", "scope"])
+                for labels, amount in sums[figure].items():
+                    family.add_metric(labels, amount / 1e9 if unit == "usd" else amount)
+                yield family
+
+    return collect
+
+
+def _choose(balances: Sequence[Balance], named: set[tuple[str, str, str]]) -> set[tuple[str, str, str]]:
+    """The accounts that have series of their own: those that had them and are still there, then the most used."""
+    present = {(one.budget, one.unit, write_scope(one.scope)): (one.spent + one.reserved) / one.limit if one.limit else 0.0 for one in balances}
+    kept = named & present.keys()
+    free = sorted(present.keys() - kept, key=lambda account: (-present[account], account))
+    return kept | set(free[: MAX_ACCOUNTS - len(kept)])

@@ -17,6 +17,8 @@ _LINKS = (
     ("/api/calls?last=20", "the newest calls"),
     ("/api/agents", "every agent seen"),
     ("/api/unpriced", "models whose price is unknown"),
+    ("/api/budgets", "limit, spent, reserved and forecast of every account of a budget"),
+    ("/api/tasks", "every task with its calls and cost; by=agent: what tasks cost on the average"),
     ("/metrics", "for Prometheus"),
     ("/healthz", "whether this process runs"),
     ("/readyz", "whether the data plane was heard of in the last five seconds"),

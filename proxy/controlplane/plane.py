@@ -1,8 +1,8 @@
 """The control plane's process: loads the journal, receives samples, answers on the admin port.
 
-Started by `proxy.supervise` as `python -m proxy.controlplane.plane`. Three threads work: the loader (journal → database), the
-receiver (sample socket), the estimator (tokens); the event loop only serves HTTP. Ends on SIGTERM after loading what is left, or when
-its parent is gone. May be killed at any moment: the journal holds everything.
+Started by `proxy.supervise` as `python -m proxy.controlplane.plane`. Four threads work: the loader (journal → database), the
+receiver (sample socket), the estimator (tokens), the balances (journal → ledger); the event loop only serves HTTP. Ends on SIGTERM
+after loading what is left, or when its parent is gone. May be killed at any moment: the journal holds everything.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from aiohttp import web
 
 from proxy.config import Config, load
 from proxy.controlplane.api import Admin
+from proxy.controlplane.balances import Balances
 from proxy.controlplane.estimator import Estimator
-from proxy.controlplane.gauges import make_gauges
+from proxy.controlplane.gauges import make_budget_gauges, make_gauges
 from proxy.controlplane.journal_writer import JournalWriter
 from proxy.controlplane.loader import Loader
 from proxy.controlplane.metrics import Metrics
@@ -51,7 +52,8 @@ class ControlPlane:
         redact = make_redactor(config.secrets, config.capture.redact)
         self.estimator = Estimator(config, load_book(config), self.journal, redact, Path(config.state_dir) / "token-ratios.json")
         self.loader = Loader(config, [self.metrics.observe, self.estimator.observe], self.estimator.content)
-        self.metrics.gauges.append(make_gauges(self.loader, self.receiver, self.estimator))
+        self.balances = Balances(config)
+        self.metrics.gauges += [make_gauges(self.loader, self.receiver, self.estimator), make_budget_gauges(self.balances)]
         self._threads: list[threading.Thread] = []
 
     def start(self, ended: Callable[[], None]) -> None:
@@ -67,6 +69,7 @@ class ControlPlane:
             "loader": self.loader.run,
             "samples": lambda: self.receiver.run(self.stopping),
             "estimator": lambda: self.estimator.run(self.receiver.samples, self.stopping),
+            "balances": lambda: self.balances.run(self.stopping),
         }
         for name, work in jobs.items():
             self._threads.append(threading.Thread(target=keep, args=(work,), name=name, daemon=True))
@@ -101,7 +104,7 @@ async def run(config: Config, admin: socket.socket, lifeline: int | None = None)
     plane = ControlPlane(config)
     threads = ThreadPoolExecutor(_REPORT_THREADS, thread_name_prefix="report")
     plane.start(lambda: loop.call_soon_threadsafe(stop.set))
-    application = Admin(plane.loader.keeper, plane.loader.catch_up, plane.metrics, plane.receiver, threads).build()
+    application = Admin(plane.loader.keeper, plane.loader.catch_up, plane.metrics, plane.balances, plane.receiver, threads).build()
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     await web.SockSite(runner, admin).start()

@@ -15,19 +15,24 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
+from proxy.config import Config
 from proxy.controlplane.api import Admin
+from proxy.controlplane.balances import Balances
 from proxy.controlplane.metrics import Metrics
 from proxy.controlplane.samples import SampleReceiver
 from proxy.controlplane.store import Keeper, Loaded
 from proxy.record import Pulse
+from proxy.rules import Budget
 from tests.controlplane.conftest import START_NS, call
 
+NOW_NS = START_NS + 10**12
 PULSE = b"P" + msgspec.msgpack.encode(Pulse(**{field.name: 7 for field in msgspec.structs.fields(Pulse)}))
 
 
 @asynccontextmanager
-async def serve(tmp_path: Path, opened: bool = True) -> AsyncIterator[tuple[Callable, Keeper, SampleReceiver]]:
+async def serve(tmp_path: Path, opened: bool = True, budgets: bool = False) -> AsyncIterator[tuple[Callable, Keeper, SampleReceiver]]:
     """(get(path) → (status, headers, text), keeper, receiver)."""
+    tmp_path.mkdir(exist_ok=True)
     keeper = Keeper(tmp_path / "db", lambda _: True)
     if opened:
         store = keeper.open()
@@ -36,7 +41,12 @@ async def serve(tmp_path: Path, opened: bool = True) -> AsyncIterator[tuple[Call
     with socket.socket() as unused:
         receiver = SampleReceiver(unused)
     threads = ThreadPoolExecutor(2)
-    runner = web.AppRunner(Admin(keeper, lambda: None, Metrics([]), receiver, threads, lambda: START_NS + 10**12).build(), access_log=None)
+    config = Config(state_dir=str(tmp_path), budgets=[Budget("each", calls=10, each=["agent"])] if budgets else [])
+    config.journal_dir.mkdir()
+    if budgets:
+        (config.journal_dir / f"{START_NS:020d}-d1.ndjson").write_bytes(call(9, charged={"each.calls@?agent=%3Cb%3E1%3C%2Fb%3E": 4}))
+    admin = Admin(keeper, lambda: None, Metrics([]), Balances(config, lambda: NOW_NS), receiver, threads, lambda: NOW_NS)
+    runner = web.AppRunner(admin.build(), access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -66,6 +76,34 @@ def test_reports_are_json_or_csv(tmp_path: Path) -> None:
             for name in ("agents", "unpriced"):
                 assert msgspec.json.decode((await get(f"/api/{name}"))[2])["rows"]
             assert msgspec.json.decode((await get("/api/calls?agent=%3Cb%3E1%3C/b%3E"))[2])["rows"][0]["id"] == "call-3"
+
+    asyncio.run(scenario())
+
+
+def test_budgets_are_shown_with_and_without_a_database_and_on_the_page(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        for opened in (False, True):
+            async with serve(tmp_path / str(opened), opened, budgets=True) as (get, _, _):
+                status, _, text = await get("/api/budgets?agent=%3Cb%3E1%3C/b%3E")
+                (row,) = msgspec.json.decode(text)["rows"]
+                assert (status, row["budget"], row["limit_amount"], row["spent_amount"], row["left_amount"]) == (200, "each", 10, 4, 6)
+                assert ("the database cannot be asked" in text) is not opened
+                assert "<h2>Budgets</h2>" in (await get("/"))[2]
+                assert (await get("/api/budgets?since=1h"))[0] == 400
+        async with serve(tmp_path / "none") as (get, _, _):
+            assert "<h2>Budgets</h2>" not in (await get("/"))[2]
+
+    asyncio.run(scenario())
+
+
+def test_tasks_are_listed_or_averaged(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with serve(tmp_path) as (get, keeper, _):
+            keeper.store.load(Loaded(rows={"calls": [call(7, task="t", cost_nano_usd=10)[8:-2]]}))
+            table = msgspec.json.decode((await get("/api/tasks?last=5"))[2])
+            assert [(row["task"], row["cost_usd"]) for row in table["rows"]] == [("t", "0.00000001")] and "1 with calls" in table["note"]
+            table = msgspec.json.decode((await get("/api/tasks?by=agent"))[2])
+            assert (table["report"], table["rows"][0]["cost_per_task_nano_usd"]) == ("task_costs", 10)
 
     asyncio.run(scenario())
 
@@ -109,7 +147,17 @@ def test_the_page_lists_what_there_is_and_runs_nothing(tmp_path: Path) -> None:
         async with serve(tmp_path) as (get, _, _):
             _, headers, text = await get("/")
             assert "default-src 'none'" in headers["Content-Security-Policy"] and "<script" not in text
-            for path in ("/api/report", "/api/calls", "/api/agents", "/api/unpriced", "/metrics", "/healthz", "/readyz"):
+            for path in (
+                "/api/report",
+                "/api/calls",
+                "/api/agents",
+                "/api/unpriced",
+                "/api/budgets",
+                "/api/tasks",
+                "/metrics",
+                "/healthz",
+                "/readyz",
+            ):
                 assert f'href="{path}' in text
                 assert (await get(path))[0] in (200, 503)
             assert "&lt;b&gt;1&lt;/b&gt;" in text and "<b>" not in text

@@ -132,11 +132,9 @@ def test_an_opened_call_of_a_living_process_waits_also_over_segments_and_restart
 def test_a_crashed_call_is_charged_what_it_had_reserved_in_the_end(segments: Segments, store: Store, restarted: bool) -> None:
     segments.alive.add(11)
     first, second = segments.begin(1), segments.begin(2)
-    add(first, opened(1, reserved={"day.usd@x": 70}, reserved_nano_usd=70) + opened(2, reserved={"day.usd@x": 70}, reserved_nano_usd=70))
-    add(second, line("extended", {"id": "call-1", "reserved_nano_usd": 90, "reserved": {"day.usd@x": 90}}))
-    add(second, line("extended", {"id": "call-9", "reserved_nano_usd": 90, "reserved": {"day.usd@x": 90}}))
-    reader, _ = load_fresh(segments, store)
-    if restarted:
+    add(first, b"".join(opened(number, reserved={"day.usd@x": 70}, reserved_nano_usd=70) for number in (1, 2)))
+    add(second, b"".join(line("extended", {"id": id, "reserved_nano_usd": 90, "reserved": {"day.usd@x": 90}}) for id in ("call-1", "call-9")))
+    for _ in range(1 + restarted):
         reader, _ = load_fresh(segments, store)
     segments.alive.clear()
     load_all(reader, store)

@@ -1,0 +1,78 @@
+"""How every account stands: a ledger of the control plane's own, which follows the journal as the data plane writes it.
+
+It decides nothing. It is folded from the same lines as the data plane's ledger after a restart, so that both say the same, and lags behind
+by a second at most where nobody asks.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from proxy.config import Config
+from proxy.orders import OrdersUnreadable, read_orders
+from proxy.toll.follow import Follower
+from proxy.toll.ledger import Ledger
+from proxy.toll.terms import Balance
+
+log = logging.getLogger("weighbridge.balances")
+_PAUSE_S = 1.0
+
+
+class Balances:
+    """May be asked by any thread."""
+
+    def __init__(self, config: Config, clock_ns: Callable[[], int] = time.time_ns) -> None:
+        self._clock_ns = clock_ns
+        self._lock = threading.Lock()
+        self._config = config
+        self._ledger = Ledger(config.budgets)
+        self._follower = Follower(config.journal_dir, self._ledger)
+        self._seen: tuple[int, int] | None = None  # of the orders file: when it was written, and its number
+
+    def configure(self, config: Config) -> None:
+        """Take other limits; what was spent and reserved stays."""
+        with self._lock:
+            self._config = config
+            self._ledger.configure(config.budgets)
+            self._seen = None
+
+    def read(self) -> list[Balance]:
+        """How all accounts stand now."""
+        with self._lock:
+            self._follow()
+            return self._ledger.balances(self._clock_ns())
+
+    def run(self, stopping: threading.Event) -> None:
+        """Follow the journal until told to stop, so that no segment is pruned before it was read."""
+        while not stopping.wait(_PAUSE_S):
+            try:
+                with self._lock:
+                    self._follow()
+            except OSError as error:
+                log.error("the journal could not be followed (%s); it is tried again", error.strerror)
+
+    def _follow(self) -> None:
+        self._follower.catch_up()
+        self._read_orders()
+
+    def _read_orders(self) -> None:
+        """The budgets of keys and tasks, where they have changed."""
+        try:
+            state = self._config.orders.stat()
+            seen = (state.st_mtime_ns, state.st_ino)
+        except OSError:
+            seen = (0, 0)
+        if seen == self._seen:
+            return
+        self._seen = seen
+        try:
+            orders = read_orders(self._config.orders)
+        except OrdersUnreadable as error:
+            log.error("%s; the budgets of keys and tasks stay as they were", error)
+            return
+        revoked = set(orders.revoked)
+        self._ledger.set_keys([key for key in (*self._config.identity.keys, *orders.keys) if key.sha256 not in revoked])
+        self._ledger.set_tasks(orders.tasks)
