@@ -272,7 +272,7 @@ class WatchedReader(StreamReader):
     def is_over(self) -> bool:
         """Whether the provider has ended its output by itself, or failed: there is nothing to cut any more."""
         reading = self._tally.reading
-        return reading.complete or reading.error is not None or (self._ending is not None and self._ending.is_over)
+        return reading.error is not None or (reading.complete if self._ending is None else self._ending.is_over)
 
     def feed(self, data: bytes) -> None:
         events = self._parser.feed(data)

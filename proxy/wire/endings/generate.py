@@ -52,9 +52,8 @@ class GenerateEnding:
                 chunk = _CHUNK.decode(data)
             except FAULTS:
                 continue
-            if chunk.prompt_feedback is not None and chunk.prompt_feedback.block_reason:
-                self.is_over = True
             if not chunk.candidates:
+                self.is_over = self.is_over or (chunk.prompt_feedback is not None and chunk.prompt_feedback.block_reason is not None)
                 continue
             self._chunk = data
             for candidate in chunk.candidates[:_MOST_CANDIDATES]:
@@ -63,7 +62,7 @@ class GenerateEnding:
                 self._finished.discard(index)
                 self._open.discard(index)
                 (self._finished if candidate.finish_reason and not self._chatty else self._open).add(index)
-            self.is_over = self.is_over or (not self._open and len(self._finished) >= self._asked)
+            self.is_over = not self._open and len(self._finished) >= self._asked
 
     def close(self, output_tokens: int) -> list[Event] | None:
         try:
