@@ -201,7 +201,7 @@ def _cross_check(config: Config, environment: typing.Mapping[str, str], faults: 
         faults.add("capture.max_bytes", "must be greater than 0; to keep nothing, use `content: false`")
     check_keys(config.identity.keys, faults)
     check_rules(config.budgets, config.rate_limits, config.headroom, config.reservation, config.ledger, faults)
-    _check_exposure(config, faults)
+    check_exposure(config, faults)
     if config.ledger.redis is not None and config.redis_url(environment) is None:
         variable = config.ledger.redis[4:] if config.ledger.redis.startswith("env:") else ""
         known = "expected redis://host[:port][/number], rediss://…, unix://… or env:NAME"
@@ -234,8 +234,8 @@ def _check_addresses(config: Config, faults: Faults) -> None:
         faults.add("state_dir", f"is too long for a socket in it; use at most {_SOCKET_PATH_BYTES - len('/samples.sock')} bytes")
 
 
-def _check_exposure(config: Config, faults: Faults) -> None:
-    """Whoever reaches the port spends on our keys: beyond this machine that takes a virtual key."""
+def check_exposure(config: Config, faults: Faults) -> None:
+    """Add a fault where whoever reaches the port spends on our keys: beyond this machine that takes a virtual key."""
     ours = [name for name, one in config.upstreams.items() if one.key != "client" or one.sign]
     if ours and config.auth != "required" and config.listen.host.strip() and not _is_loopback(config.listen.host):
         text = "serves other machines while this proxy holds provider keys ({}); set `auth: required`, or listen on 127.0.0.1"

@@ -6,6 +6,7 @@ It outlives both, so a restart neither resumes what was paused nor forgets a rev
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -68,7 +69,9 @@ def write_orders(path: Path, orders: Orders) -> None:
     draft = path.with_suffix(".draft")
     file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        os.write(file, msgspec.json.format(msgspec.json.encode(orders), indent=1))
+        text = msgspec.json.format(msgspec.json.encode(orders), indent=1)
+        if os.write(file, text) < len(text):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.fsync(file)
     finally:
         os.close(file)

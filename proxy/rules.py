@@ -13,6 +13,7 @@ all calls that `match`. The dimensions are those of `DIMENSIONS` and `tag:NAME`.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -27,6 +28,7 @@ PERIODS = ("call", "hour", "day", "week", "month", "lifetime")
 _ROLLING = re.compile(r"([1-9][0-9]{0,4})([smhd])\Z")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _MOST_ROLLING_S = 366 * 86400
+_MOST = {"usd": 1e9, "tokens": 10**15, "calls": 10**12, "unbounded_usd": 1e9}
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 
 
@@ -187,10 +189,7 @@ def is_dimension(word: str) -> bool:
 def _check_budget(path: str, budget: Budget, faults: Faults) -> None:
     if budget.usd is None and budget.tokens is None and budget.calls is None:
         faults.add(path, "limits nothing; set at least one of `usd`, `tokens` and `calls`")
-    for field, most in (("usd", 1e9), ("tokens", 10**15), ("calls", 10**12), ("unbounded_usd", 1e9)):
-        number = getattr(budget, field)
-        if number is not None and not 0 <= number < most:
-            faults.add(f"{path}.{field}", f"expected 0 or more, and less than {most:.0f}")
+    check_amounts(path, {field: getattr(budget, field) for field in _MOST}, faults)
     check_per(f"{path}.per", budget.per, faults)
     try:
         ZoneInfo(budget.timezone)
@@ -200,6 +199,13 @@ def _check_budget(path: str, budget: Budget, faults: Faults) -> None:
         faults.add(f"{path}.downgrade", "goes with `mode: downgrade`: which model is asked → which cheaper one of the same dialect is to answer")
     if budget.unbounded_usd is not None and budget.mode != "strict":
         faults.add(f"{path}.unbounded_usd", "goes with `mode: strict`; the other modes let such calls run on their estimate")
+
+
+def check_amounts(path: str, amounts: Mapping[str, float | None], faults: Faults) -> None:
+    """Add a fault for each amount (`usd`, `tokens`, `calls`, `unbounded_usd`) that no budget can have. None is no amount."""
+    for field, number in amounts.items():
+        if number is not None and not 0 <= number < _MOST[field]:
+            faults.add(f"{path}.{field}" if path else field, f"expected 0 or more, and less than {_MOST[field]:.0f}")
 
 
 def check_per(path: str, per: str | None, faults: Faults) -> None:
@@ -238,6 +244,7 @@ def check_keys(keys: list[Key], faults: Faults) -> None:
         seen.add(key.sha256)
         if key.agent is None and key.team is None:
             faults.add(path, "names nobody; set `agent`, `team` or both")
+        check_amounts(path, {field: getattr(key, field) for field in ("usd", "tokens", "calls")}, faults)
         check_per(f"{path}.per", key.per, faults)
         try:
             read_moment(key.expires or "2026-01-01")

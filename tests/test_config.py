@@ -63,6 +63,10 @@ def test_a_file_that_cannot_be_read_is_a_fault(tmp_path: Path, make: Callable[[P
         ),
         (f"identity: {{keys: [{{sha256: {SHA}}}]}}", "line 1: identity.keys[0]: names nobody; set `agent`, `team` or both"),
         (
+            f"identity: {{keys: [{{sha256: {SHA}, agent: x, usd: -1}}]}}",
+            "line 1: identity.keys[0].usd: expected 0 or more, and less than 1000000000",
+        ),
+        (
             f"identity: {{keys: [{{sha256: {SHA}, agent: x, expires: soon}}]}}",
             "line 1: identity.keys[0].expires: expected a date or time such as 2026-12-31 or 2026-12-31T12:00:00Z",
         ),

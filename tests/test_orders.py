@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,12 @@ def test_a_broken_file_is_no_empty_one(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(OrdersUnreadable, match="orders.json cannot be read .*; put its last good copy back, or remove it"):
         read_orders(path)
+
+
+def test_half_a_file_never_takes_the_place_of_a_whole_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, write = tmp_path / "orders.json", os.write
+    write_orders(path, ORDERS)
+    monkeypatch.setattr(os, "write", lambda file, text: write(file, text[:-1]))
+    with pytest.raises(OSError, match="No space left"):
+        write_orders(path, Orders())
+    assert read_orders(path) == ORDERS
