@@ -31,7 +31,7 @@ bench: $(VENV)/.installed
 
 # Resolves every requirement anew; `--upgrade` takes the newest versions that the .in files allow.
 lock: $(VENV)/.locking
-	@cd requirements && for each in build run bedrock test lock clients frameworks; do ../$(COMPILE) --upgrade --output-file $$each.txt $$each.in || exit 1; done
+	@cd requirements && for each in build run bedrock redis test lock clients frameworks; do ../$(COMPILE) --upgrade --output-file $$each.txt $$each.in || exit 1; done
 
 clean:
 	@rm -rf $(VENV) .cache build dist .pytest_cache .ruff_cache .hypothesis weighbridge.egg-info
