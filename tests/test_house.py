@@ -46,7 +46,7 @@ BANNED_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "base
 # The named guards: the only places that may catch whatever comes; each counts or reports what it caught.
 GUARDS: dict[str, set[str]] = {
     "proxy/controlplane/tokens.py": {"_count_window"},
-    "proxy/dataplane/meter.py": {"MeteredRelay._weigh"},
+    "proxy/dataplane/meter.py": {"MeteredRelay._weigh", "MeteredRelay._hear"},
     "proxy/dataplane/relay.py": {"Relay.head_came", "Relay.body_came", "Relay._finish_reading"},
     "proxy/dataplane/settle.py": {"Settler.settle"},
     "proxy/dataplane/tunnel.py": {"Tunnel.body_came", "Tunnel._client_came"},

@@ -10,6 +10,7 @@ off, visibly. Answers that are no streams are never cut: they are paid for when 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 
@@ -20,6 +21,7 @@ from proxy.dataplane.relay import Relay
 from proxy.dataplane.upstream import Connection
 from proxy.wire import WatchedReader
 
+log = logging.getLogger("weighbridge.meter")
 _EARLY = 0.9  # of what is covered: then more is asked for
 _TRUST = 1.5  # an estimate may be that much over the maximum that the provider itself keeps to
 _LEAST_TOKENS = 16
@@ -162,12 +164,13 @@ class MeteredRelay(Relay):
             self._question = asyncio.get_running_loop().create_task(self._hear(may), name=f"more for {self._call.id}")
 
     async def _hear(self, question: Awaitable[bool]) -> None:
-        granted = False
         try:
             granted = await question
-        finally:  # whatever went wrong, nothing was granted
-            if self._asked:
-                self._go_on(granted)
+        except Exception:  # whatever went wrong, nothing was granted
+            log.exception("asking for more failed; the answer is cut")
+            granted = False
+        if self._asked:
+            self._go_on(granted)
 
     def _go_on(self, granted: bool) -> None:
         held = self._end_question()
