@@ -39,7 +39,7 @@ def test_every_report_has_an_answer_without_any_word(filled: Store) -> None:
 def test_words_reach_the_reports(filled: Store) -> None:
     assert len(ask(filled, "report", by="task")) == 3 and len(ask(filled, "report", by="")) == 1
     assert len(ask(filled, "calls", last="2")) == len(ask(filled, "tasks", last="2")) == len(ask(filled, "budgets", last="2")) == 2
-    assert ask(filled, "tasks", by="agent, tag:stage")[0][:3] == ["agent-0", "test", 1]
+    assert ask(filled, "tasks", by="agent, tag:stage")[0][:3] == ["agent-2", "test", 1]
     assert answer(filled.query, "calls", {"tag:stage": "live"}, START_NS, weigh).rows == []
     assert ask(filled, "budgets", budget="week") == []
 
