@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gzip
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.call import Ask, Call, Kind, Toll, Usage
-from proxy.config import Limits, Upstream
-from proxy.dataplane.edge import EdgeServer, Sent
-from proxy.dataplane.forward import read_body
-from proxy.dataplane.journal import JournalWriter
-from proxy.dataplane.meter import Extend, Meter, MeteredRelay
-from proxy.dataplane.outbox import Outbox
-from proxy.dataplane.upstream import Pool
-from proxy.errors import Refusal
-from proxy.wire import read_ask, recognise
+from proxy.dataplane.meter import Meter
+from tests.dataplane.bench import ASK, CHAT, END, HEAD, body_of, chunk, framed, open_bench, quarter, stream
 from tests.dataplane.conftest import Exchange, post
-from tests.dataplane.test_path import unchunk
-
-CHAT = "/v1/chat/completions"
-ASK = b'{"model":"m","stream":true,"messages":[]}'
 
 
 def make_call(covered: int | None, **ask: object) -> Call:
@@ -49,10 +35,6 @@ class Purse:
             return False
         call.toll.reserved_output_tokens = max(call.toll.reserved_output_tokens or 0, seen_tokens) + self._step
         return True
-
-
-def quarter(output_bytes: int) -> int:
-    return output_bytes // 4
 
 
 # --- the meter alone ----------------------------------------------------------------------------------------------------------
@@ -129,123 +111,6 @@ def test_what_goes_on_is_covered(sizes: list[int], covered: int, steps: int) -> 
 
 
 # --- the relay, between two sockets -------------------------------------------------------------------------------------------
-
-
-class Bench:
-    """A server that relays each call through a meter of its own."""
-
-    def __init__(self, port: int, calls: list[Call], relays: list[MeteredRelay], pool: Pool) -> None:
-        self.port = port
-        self.calls = calls
-        self.relays = relays
-        self.pool = pool
-
-    async def ask(self, body: bytes = ASK, path: str = CHAT, connection: bytes = b"close") -> bytes:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        writer.write(post(path, body, connection=connection))
-        try:
-            async with asyncio.timeout(10):
-                return await reader.read()
-        finally:
-            writer.close()
-
-
-@contextlib.asynccontextmanager
-async def open_bench(folder, script: Callable[[Exchange], Awaitable[None]], extend: Extend, covered: int | None = 10) -> AsyncIterator[Bench]:
-    meetings: set[asyncio.Task] = set()
-
-    async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        meetings.add(asyncio.current_task())
-        exchange = Exchange(reader, writer)
-        exchange.calls = bench.calls
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            await script(exchange)
-        writer.close()
-
-    upstream = await asyncio.start_server(meet, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{upstream.sockets[0].getsockname()[1]}"
-    outbox = Outbox(JournalWriter(folder, 1 << 20))
-    bench = Bench(0, [], [], Pool(Upstream(url=url), Limits(), outbox))
-
-    def settle(call: Call) -> None:
-        call.settled = True
-
-    async def carry(request: web.BaseRequest) -> Sent:
-        edge = request.protocol
-        body = await read_body(request, Limits())
-        path, _, query = request.raw_path.partition("?")
-        kind = recognise(request.method, path, query, "openai")
-        toll = Toll(reserved_output_tokens=covered, is_metered=True)
-        call = Call(id="c", started_ns=0, method="POST", path=path, kind=kind, ask=read_ask(kind, body), toll=toll)
-        connection = await bench.pool.take()
-        meter = Meter(call, extend, quarter)
-        relay = MeteredRelay(call, edge, connection, settle, meter, keep_alive=request.keep_alive, http_1_0=request.version < (1, 1))
-        bench.calls.append(call)
-        bench.relays.append(relay)
-        edge.relay = relay
-        try:
-            connection.start(relay, "POST", b"POST %b HTTP/1.1\r\nHost: up\r\nContent-Length: %d\r\n\r\n%b" % (path.encode(), len(body), body))
-            await relay.done
-        except Refusal as refusal:
-            call.outcome = refusal.name
-            edge.transport.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-            return Sent(keep_alive=False)
-        finally:
-            edge.relay = None
-            relay.abandon()
-            outbox.arm()
-        return Sent(keep_alive=relay.keep_alive)
-
-    server = EdgeServer(carry, header_bytes=65536)
-    listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
-    bench.port = listening.sockets[0].getsockname()[1]
-    try:
-        yield bench
-    finally:
-        listening.close()
-        await server.shutdown(0.1)
-        bench.pool.close()
-        upstream.close()
-        async with asyncio.timeout(5):
-            await asyncio.gather(*meetings)
-
-
-def chunk(text: str = "twelve bytes", finish: str | None = None) -> bytes:
-    document = {"id": "c1", "model": "m", "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": finish}]}
-    return b"data: " + json.dumps(document).encode() + b"\n\n"
-
-
-def framed(data: bytes) -> bytes:
-    return b"%x\r\n%b\r\n" % (len(data), data)
-
-
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-END = b'data: {"id":"c1","model":"m","choices":[{"index":0,"delta":{},"logprobs":null,"finish_reason":"length"}]}\n\ndata: [DONE]\n\n'
-
-
-def stream(*pieces: bytes, left: list[bool] | None = None, head: bytes = HEAD, frame: Callable[[bytes], bytes] = framed):
-    """A script: the head and pieces, each once the one before has been read; then nothing, until the connection is gone."""
-
-    async def script(exchange: Exchange) -> None:
-        await exchange.read_request()
-        await exchange.send(head)
-        answer = exchange.calls[-1].answer
-        for number, piece in enumerate(pieces, 1):
-            await exchange.send(frame(piece))
-            while answer.chunks < number and not (exchange.reader.at_eof() or exchange.reader.exception()):
-                await asyncio.sleep(0.005)
-        with contextlib.suppress(ConnectionError):
-            assert await exchange.reader.read() == b""
-        if left is not None:
-            left.append(True)
-
-    return script
-
-
-def body_of(got: bytes) -> bytes:
-    content, whole = unchunk(got.partition(b"\r\n\r\n")[2])
-    assert whole
-    return content
 
 
 def test_a_refusal_ends_the_stream_at_a_whole_event_and_cancels_the_upstream(run, tmp_path) -> None:
@@ -372,149 +237,3 @@ def test_a_stream_that_cannot_be_read_goes_on(run, tmp_path, monkeypatch, caplog
     monkeypatch.setattr("proxy.wire.chat.ChatForm.read_events", lambda *_: 1 / 0)
     run(main())
     assert "reading an answer failed" in caplog.text
-
-
-class Ledger:
-    """Answers in its own time."""
-
-    def __init__(self) -> None:
-        self.answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self.asked = asyncio.Event()
-
-    async def __call__(self, call: Call, seen_tokens: int) -> bool:
-        self.asked.set()
-        granted = await self.answer
-        if granted:
-            call.toll.reserved_output_tokens = seen_tokens + 10_000
-        return granted
-
-
-@pytest.mark.parametrize("granted", [True, False])
-def test_while_the_ledger_is_asked_nothing_uncovered_is_passed_on(run, tmp_path, granted: bool) -> None:
-    async def main() -> None:
-        ledger = Ledger()
-        async with open_bench(tmp_path, stream(chunk(), chunk("x" * 40), chunk("z" * 4)), ledger) as bench:
-            reader, writer = await asyncio.open_connection("127.0.0.1", bench.port)
-            writer.write(post(CHAT, ASK))
-            async with asyncio.timeout(5):
-                await reader.readuntil(framed(chunk()))
-                await ledger.asked.wait()
-                with pytest.raises(TimeoutError):
-                    async with asyncio.timeout(0.05):
-                        await reader.read(1)
-                ledger.answer.set_result(granted)
-                if granted:
-                    await reader.readuntil(framed(chunk("x" * 40)) + framed(chunk("z" * 4)))
-                else:
-                    assert await reader.read() == framed(chunk("x" * 40)) + framed(END) + b"0\r\n\r\n"
-            writer.close()
-
-    run(main())
-
-
-def test_an_answer_that_ends_while_the_ledger_is_asked_is_passed_on(run, tmp_path) -> None:
-    async def main() -> None:
-        ledger = Ledger()
-
-        async def script(exchange: Exchange) -> None:
-            for _ in range(2):
-                await exchange.read_request()
-                await exchange.send(HEAD + framed(chunk("x" * 40)) + framed(chunk("z", "stop")) + b"0\r\n\r\n")
-
-        async with open_bench(tmp_path, script, ledger) as bench:
-            for _ in range(2):  # the connection can be used again: nothing holds it back
-                assert body_of(await bench.ask()) == chunk("x" * 40) + chunk("z", "stop")
-            assert [call.outcome for call in bench.calls] == [None, None]
-            assert [call.reading.output_bytes for call in bench.calls] == [41, 41]
-            ledger.answer.set_result(False)
-            await asyncio.sleep(0)
-
-    run(main())
-
-
-@pytest.mark.parametrize("end", ["upstream", "client"])
-def test_a_call_that_breaks_while_the_ledger_is_asked_is_over(run, tmp_path, end: str) -> None:
-    async def main() -> None:
-        ledger = Ledger()
-
-        async def script(exchange: Exchange) -> None:
-            await exchange.read_request()
-            await exchange.send(HEAD + framed(chunk("x" * 40)))
-            await ledger.asked.wait()
-            if end == "upstream":
-                exchange.writer.transport.abort()
-            await exchange.reader.read()
-
-        async with open_bench(tmp_path, script, ledger) as bench:
-            reader, writer = await asyncio.open_connection("127.0.0.1", bench.port)
-            writer.write(post(CHAT, ASK))
-            async with asyncio.timeout(5):
-                await ledger.asked.wait()
-                if end == "client":
-                    writer.transport.abort()
-                else:
-                    bench.relays[0]._connection.hold(False)  # paused, its end is not seen; the sweep for silence would
-                    assert (await reader.read()).endswith(framed(chunk("x" * 40)))
-                    assert bench.calls[0].outcome == "upstream_cut"
-                while bench.pool.connections:
-                    await asyncio.sleep(0.005)
-            ledger.answer.set_result(True)
-            await asyncio.sleep(0)
-            assert bench.calls[0].reading.output_bytes == 40
-            writer.close()
-
-    run(main())
-
-
-def test_a_ledger_that_fails_has_granted_nothing(run, tmp_path, caplog) -> None:
-    async def main() -> None:
-        ledger = Ledger()
-        async with open_bench(tmp_path, stream(chunk("x" * 40)), ledger) as bench:
-            asked = asyncio.create_task(bench.ask())
-            await ledger.asked.wait()
-            ledger.answer.set_exception(ConnectionError("away"))
-            assert body_of(await asked) == chunk("x" * 40) + END
-
-    run(main())
-    assert "asking for more failed" in caplog.text
-
-
-def test_a_killed_call_is_broken_off_visibly(run, tmp_path) -> None:
-    left: list[bool] = []
-
-    async def main() -> None:
-        async with open_bench(tmp_path, stream(chunk(), left=left), Purse(0)) as bench:
-            reader, writer = await asyncio.open_connection("127.0.0.1", bench.port)
-            writer.write(post(CHAT, ASK))
-            async with asyncio.timeout(5):
-                await reader.readuntil(framed(chunk()))
-                bench.relays[0].end_by_order(Refusal("policy_killed", "Ended by order."))
-                assert await reader.read() == b""
-                while not left:
-                    await asyncio.sleep(0.005)
-            assert bench.calls[0].outcome == "policy_killed"
-            bench.relays[0].end_by_order(Refusal("policy_killed", "Ended by order."))
-            writer.close()
-
-    run(main())
-
-
-def test_a_call_killed_before_its_answer_began_is_refused(run, tmp_path) -> None:
-    async def main() -> None:
-        came = asyncio.Event()
-
-        async def script(exchange: Exchange) -> None:
-            await exchange.read_request()
-            came.set()
-            await exchange.reader.read()
-
-        async with open_bench(tmp_path, script, Purse(0)) as bench:
-            asked = asyncio.create_task(bench.ask())
-            await came.wait()
-            while not bench.relays:
-                await asyncio.sleep(0)
-            bench.relays[0].end_by_order(Refusal("policy_killed", "Ended by order."))
-            assert (await asked).startswith(b"HTTP/1.1 403")
-            assert bench.calls[0].outcome == "policy_killed"
-
-    run(main())
