@@ -50,6 +50,7 @@ class Kind(msgspec.Struct, frozen=True, gc=False):
     stream: bool | None = None
     json_body: bool = False  # the request body is one JSON object that must be read before forwarding
     needs_model: bool = False  # without a model in the body no provider can answer
+    output_maximum: bool = True  # False: this endpoint takes no maximum of output tokens, though its format has one
 
 
 class Ask(msgspec.Struct, frozen=True, gc=False):

@@ -2,6 +2,7 @@
 
     recognise   method and path → `Kind`
     read_ask    request body → `Ask`
+    cap_output, change_model   request body → the same with a maximum of output, or for another model
     open_reader response pieces → `Reading`; a `WatchedReader` also knows how to end a stream
     open_socket_reader, FrameTap, agree_deflate   bytes of a WebSocket → messages → `Began`, `Ended`
     decoder     a bounded, incremental decoder of a compressed copy
@@ -15,6 +16,7 @@ from proxy.wire.decoding import decoder
 from proxy.wire.limits import read_limits, request_id
 from proxy.wire.reader import WatchedReader, open_reader
 from proxy.wire.recognise import recognise
+from proxy.wire.rewrite import cap_output, change_model
 from proxy.wire.sockets import Began, Ended, open_socket_reader
 from proxy.wire.websocket import FrameTap, agree_deflate, make_frames
 
@@ -24,6 +26,8 @@ __all__ = [
     "FrameTap",
     "WatchedReader",
     "agree_deflate",
+    "cap_output",
+    "change_model",
     "decoder",
     "make_frames",
     "open_reader",

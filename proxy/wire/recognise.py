@@ -18,8 +18,8 @@ OPAQUE = Kind("opaque", "other")
 _MOST_MODEL = 300
 
 
-def _json(format: str, operation: str, *, needs_model: bool = False, stream: bool | None = None) -> Kind:
-    return Kind(format, operation, stream=stream, json_body=True, needs_model=needs_model)
+def _json(format: str, operation: str, *, needs_model: bool = False, stream: bool | None = None, output_maximum: bool = True) -> Kind:
+    return Kind(format, operation, stream=stream, json_body=True, needs_model=needs_model, output_maximum=output_maximum)
 
 
 # the last two segments, or the last one, of a POST
@@ -29,10 +29,10 @@ _POSTS = {
     "agents/completions": _json("openai.chat", "invoke_agent"),
     "completions": _json("openai.completions", "text_completion", needs_model=True),
     "responses": _json("openai.responses", "chat"),
-    "responses/compact": _json("openai.responses", "chat"),
+    "responses/compact": _json("openai.responses", "chat", output_maximum=False),
     "responses/input_tokens": _json("openai.count", "count_tokens"),
     "embeddings": _json("openai.embeddings", "embeddings", needs_model=True),
-    "decisions": _json("openai.responses", "chat"),
+    "decisions": _json("openai.responses", "chat", output_maximum=False),
     "images/generations": _json("openai.images", "image_generation"),
     "images/edits": Kind("openai.images", "image_generation"),
     "audio/speech": _json("openai.audio", "speech", needs_model=True),
