@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from proxy.config import Config
 from proxy.controlplane.balances import Balances
+from proxy.controlplane.store import Store
 from proxy.orders import Orders, TaskBudget, write_orders
 from proxy.rules import Budget, Key
-from tests.controlplane.conftest import START_NS, Segments, add, call, line, opened
+from proxy.toll.follow import Follower
+from proxy.toll.ledger import Ledger
+from tests.controlplane.conftest import START_NS, Segments, add, call, line, load_all, opened
 
 CELL = "each.calls@?agent=agent-1"
 
@@ -67,3 +73,49 @@ def test_the_thread_follows_until_it_is_told_to_stop_also_over_a_failure(config:
     monkeypatch.setattr(balances._follower, "catch_up", catch_up)
     balances.run(stopping)
     assert len(tries) == 3
+
+
+CELLS = ("all.usd@", "day.usd@2026-11-21?agent=a", "24h.tokens@24h:1243055", "all.calls@")
+amounts = st.dictionaries(st.sampled_from(CELLS), st.integers(0, 1000), min_size=1)
+ends = st.one_of(st.none(), amounts)
+lives = st.lists(st.tuples(amounts, st.none() | amounts, ends, st.none() | amounts), max_size=4)
+
+
+def tell(number: int, life: tuple) -> tuple[bytes, bytes]:
+    """What a call leaves in the data plane's journal, and in the control plane's."""
+    reserved, extended, charged, adjusted = life
+    lines = opened(number, reserved=reserved, reserved_nano_usd=reserved.get("all.usd@"))
+    if extended is not None:
+        whole = {cell: amount + extended.get(cell, 0) for cell, amount in reserved.items()}
+        lines += line("extended", {"id": f"call-{number}", "reserved_nano_usd": whole.get("all.usd@"), "reserved": whole})
+    if charged is not None:
+        lines += call(number, charged={cell: charged.get(cell, 0) for cell in reserved})
+    corrections = b"" if adjusted is None else line("correction", {"id": f"call-{number}", "at_ns": 1, "by": "jo", "adjusted": adjusted})
+    return lines, corrections
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(lives, min_size=1, max_size=3))
+def test_the_sum_of_the_ledger_is_the_sum_of_the_records_whatever_crashed(processes: list) -> None:
+    """A call without an end is one whose process died: presumed spent in the ledger, and so in its row."""
+    with tempfile.TemporaryDirectory() as folder:
+        segments, store = Segments(Path(folder, "journal")), Store(Path(folder, "db"))
+        for place, process in enumerate([*processes, []]):
+            ours, theirs = segments.begin(place * 2 + 1, pid=place + 1), segments.begin(place * 2 + 2, pid=99, writer="c")
+            for number, life in enumerate(process):
+                lines, corrections = tell(place * 10 + number, life)
+                add(ours, lines)
+                add(theirs, corrections)
+        reader = segments.reader()
+        reader.restore(store)
+        load_all(reader, store)
+        ledger = Ledger([])
+        Follower(segments.folder, ledger).catch_up()
+        sums = (
+            "SELECT cell, sum(amount)::BIGINT FROM (SELECT unnest(map_keys(charged)) AS cell, unnest(map_values(charged)) AS amount FROM calls_now)"
+        )
+        rows = {cell: amount for cell, amount in store.query(f"{sums} GROUP BY cell")[1] if amount}
+        cells = ledger.checkpoint()["cells"]
+        assert rows == {cell: spent for cell, (spent, _) in cells.items() if spent}
+        assert not any(reserved for _, reserved in cells.values())
+        store.close()
