@@ -66,7 +66,7 @@ class Windows:
 
     def _moment(self, wall: datetime) -> int:
         """What a clock on the wall shows, in nanoseconds since the epoch: the first time, where it shows it twice."""
-        return int(wall.replace(tzinfo=self._zone).timestamp()) * _SECOND_NS
+        return int(wall.replace(tzinfo=self._zone, fold=0).timestamp()) * _SECOND_NS
 
 
 def first_live(now_ns: int, length_ns: int, bucket_ns: int) -> int:
