@@ -1,7 +1,7 @@
 """The admin port: health, /metrics and the named reports as JSON or CSV, and a page for people.
 
 Questions run in a few threads of their own with a time limit; health never asks the database. While that is made again,
-reports answer 503 with what is going on. Nothing here changes anything.
+reports answer 503 with what is going on. Nothing here changes anything: what does comes through `proxy.controlplane.door`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ from aiohttp import web
 from proxy.controlplane import page, show
 from proxy.controlplane.answers import REPORTS, answer
 from proxy.controlplane.balances import Balances
+from proxy.controlplane.door import NotDone
 from proxy.controlplane.metrics import CONTENT_TYPE, Metrics
 from proxy.controlplane.reports import BadQuestion, Report
 from proxy.controlplane.samples import SampleReceiver
 from proxy.controlplane.store import Keeper, QueryTooLong, StoreAway
 
 _FRESH_S = 5.0
+_MOST_BODY_BYTES = 65536
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -51,6 +53,7 @@ class Admin:
         receiver: SampleReceiver,
         threads: Executor,
         clock_ns: Callable[[], int] = time.time_ns,
+        parts: Sequence[Callable[[web.Application], None]] = (),
     ) -> None:
         self._keeper = keeper
         self._catch_up = catch_up
@@ -59,16 +62,19 @@ class Admin:
         self._receiver = receiver
         self._threads = threads
         self._clock_ns = clock_ns
+        self._parts = parts
 
     def build(self) -> web.Application:
         """The application with its routes."""
-        app = web.Application(middlewares=[answer_errors], client_max_size=65536)
+        app = web.Application(middlewares=[answer_errors], client_max_size=_MOST_BODY_BYTES)
         app.router.add_get("/", self.show_index)
         app.router.add_get("/healthz", self.tell_health)
         app.router.add_get("/readyz", self.tell_readiness)
         app.router.add_get("/metrics", self.show_metrics)
         for name in REPORTS:
             app.router.add_get(f"/api/{name}", self.answer_report)
+        for add_routes in self._parts:
+            add_routes(app)
         return app
 
     async def tell_health(self, _: web.Request) -> web.Response:
@@ -132,6 +138,8 @@ async def answer_errors(request: web.Request, handler: Callable[[web.Request], A
         response = await handler(request)
     except BadQuestion as error:
         response = web.json_response({"error": "bad_question", "message": str(error)}, status=400)
+    except NotDone as error:
+        response = web.json_response({"error": error.name, "message": str(error), **error.facts}, status=error.status, headers=error.headers)
     except StoreAway as error:
         response = web.json_response({"error": "database_away", "message": str(error)}, status=503, headers={"Retry-After": "2"})
     except QueryTooLong as error:
@@ -140,10 +148,12 @@ async def answer_errors(request: web.Request, handler: Callable[[web.Request], A
         response = web.json_response({"error": "database_failed", "message": _describe(error)}, status=503, headers={"Retry-After": "5"})
     except web.HTTPNotFound:
         response = web.json_response({"error": "not_found", "message": "there is nothing here; / lists what there is"}, status=404)
-    except web.HTTPMethodNotAllowed:
-        response = web.json_response(
-            {"error": "method_not_allowed", "message": "everything here is read with GET"}, status=405, headers={"Allow": "GET, HEAD"}
-        )
+    except web.HTTPMethodNotAllowed as error:
+        allowed = ", ".join(sorted(error.allowed_methods))
+        message = f"what is here is reached with {allowed}"
+        response = web.json_response({"error": "method_not_allowed", "message": message}, status=405, headers={"Allow": allowed})
+    except web.HTTPRequestEntityTooLarge:
+        response = web.json_response({"error": "too_large", "message": f"a body has at most {_MOST_BODY_BYTES} bytes"}, status=413)
     response.headers.update(_HEADERS)
     return response
 

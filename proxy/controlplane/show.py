@@ -33,7 +33,7 @@ _MAIN = {
         "left_calls", "last_seen_ns",
     }),
 }  # fmt: skip
-_MOMENTS = frozenset({"started_ns", "first_seen_ns", "last_seen_ns", "starts_ns", "resets_at_ns", "used_up_ns"})
+_MOMENTS = frozenset({"at_ns", "started_ns", "first_seen_ns", "last_seen_ns", "starts_ns", "resets_at_ns", "used_up_ns"})
 _MAY_BE_ABSENT = frozenset({"resets_in_ns", "used_up_in_ns", "limit_nano_usd", "left_nano_usd", "limit_tokens", "left_tokens"})  # "-", not "unknown"
 
 

@@ -1,0 +1,65 @@
+"""Taking a changed config: the file is read and checked anew; with a fault nothing changes, else both planes take what can be taken."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from proxy.config import Config, ConfigError, load
+from proxy.controlplane.changes import ANYONE, check_text
+from proxy.controlplane.desk import Desk
+from proxy.controlplane.door import Change, NotDone, read_body
+from proxy.reload import compare
+
+log = logging.getLogger("weighbridge.reload")
+
+
+class GivenReload(msgspec.Struct, forbid_unknown_fields=True):
+    by: str = ANYONE
+
+
+class Reloader:
+    """Belongs to the desk's thread. `takers` are the parts of the control plane that take the new config."""
+
+    def __init__(self, path: str | None, config: Config, desk: Desk, takers: Sequence[Callable[[Config], None]]) -> None:
+        self._path = path
+        self._config = config
+        self._desk = desk
+        self._takers = takers
+
+    def make_change(self) -> Change:
+        """`POST /api/reload {by}`."""
+        return Change("POST", "/api/reload", self._perform)
+
+    def _perform(self, _: str, body: bytes) -> dict[str, Any]:
+        given = read_body(body, GivenReload)
+        check_text("by", given.by)
+        return self.reload(given.by)
+
+    def reload(self, by: str) -> dict[str, Any]:
+        """Take the file as it is now: {generation, changed: keys, restart: keys that wait for one}. Raises `NotDone` with every fault."""
+        if self._path is None:
+            raise NotDone(409, "no_config", "this weighbridge runs without a config file, so that there is none to read again")
+        try:
+            found = compare(self._config, load(self._path))
+        except ConfigError as error:
+            facts = [msgspec.structs.asdict(fault) for fault in error.faults]
+            raise NotDone(422, "faulty_config", f"nothing was changed: {error}", faults=facts) from None
+        done = self._desk.count_reload(found.changed, by)
+        self._config = found.config
+        self._desk.configure(found.config.identity.keys)
+        for take in self._takers:
+            take(found.config)
+        restart = f"; these wait for a restart: {', '.join(found.restart)}" if found.restart else ""
+        log.info("the config was read again by %s; changed: %s%s", by, ", ".join(found.changed) or "nothing", restart)
+        return {"generation": done.orders.config_generation, "changed": found.changed, "restart": found.restart, "note": done.note}
+
+    def reload_by_signal(self) -> None:
+        """The same for SIGHUP; what keeps it from being done goes to the log."""
+        try:
+            self.reload("SIGHUP")
+        except NotDone as error:
+            log.error("the config was not read again: %s", error)
