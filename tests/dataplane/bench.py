@@ -83,7 +83,10 @@ async def open_bench(folder, script: Callable[[Exchange], Awaitable[None]], exte
         bench.relays.append(relay)
         edge.relay = relay
         try:
-            connection.start(relay, "POST", b"POST %b HTTP/1.1\r\nHost: up\r\nContent-Length: %d\r\n\r\n%b" % (path.encode(), len(body), body))
+            own = (b"host", b"connection", b"content-length", b"transfer-encoding", b"accept-encoding")
+            lines = [b"%b: %b\r\n" % header for header in request._message.raw_headers if header[0].lower() not in own]
+            head = b"POST %b HTTP/1.1\r\nHost: up\r\n%bContent-Length: %d\r\n\r\n" % (request.raw_path.encode(), b"".join(lines), len(body))
+            connection.start(relay, "POST", head + body)
             await relay.done
         except Refusal as refusal:
             call.outcome = refusal.name
