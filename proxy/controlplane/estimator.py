@@ -26,6 +26,7 @@ from proxy.controlplane.events import Weighed
 from proxy.controlplane.journal_writer import JournalWriter
 from proxy.controlplane.ratios import Ratios
 from proxy.controlplane.schema import TOKENIZER
+from proxy.controlplane.settlement import Precedence, adjust
 from proxy.pricing.book import Book
 from proxy.pricing.providers import Providers
 from proxy.record import Correction, Sample
@@ -40,13 +41,14 @@ Content = tuple[str, int, str, str, str]
 class Estimator:
     """Pairs samples with records. `observe` may be called from any thread; everything else belongs to its own."""
 
-    def __init__(self, config: Config, book: Book, writer: JournalWriter, redact: Callable[[str], str], state: Path) -> None:
+    def __init__(self, config: Config, book: Book, writer: JournalWriter, precedence: Precedence, redact: Callable[[str], str], state: Path) -> None:
         self.corrected = 0
         self.learned = 0
         self.content: deque[Content] = deque(maxlen=1000)
         self._capture = config.capture
         self._book = book
         self._writer = writer
+        self._precedence = precedence
         self._redact = redact
         self._state = state
         self._ratios = Ratios()
@@ -109,7 +111,7 @@ class Estimator:
             given = math.ceil(counted * self._ratios.ratio(model, "input"))
         if sample.text or sample.tools:
             made = math.ceil(_count_output(sample, model) * self._ratios.ratio(model, "output"))
-        cost, version = None, None
+        cost, version, adjusted = None, None, {}
         if record.cost_source != "unbilled":
             provider = self._providers.find(record.upstream, record.dialect)
             models, usage = (record.model, record.model_asked), Usage(input_tokens=given, output_tokens=made)
@@ -117,11 +119,15 @@ class Estimator:
                 upstream=record.upstream, provider=provider, models=models, usage=usage, service_tier=record.service_tier, at_ns=record.started_ns
             )
             cost, version = priced.cost_nano_usd, priced.version
-        self._writer.write(
-            Correction(
-                id=record.id, at_ns=time.time_ns(), by=TOKENIZER, input_tokens=given, output_tokens=made, cost_nano_usd=cost, price_version=version
-            )
-        )
+            adjusted = adjust(record.charged, cost, given + made)
+        correction = Correction(
+            id=record.id, at_ns=time.time_ns(), by=TOKENIZER, input_tokens=given, output_tokens=made, cost_nano_usd=cost, price_version=version,
+            adjusted=adjusted,
+        )  # fmt: skip
+        with self._precedence.lock:
+            if self._precedence.is_settled(record.id):
+                return
+            self._writer.write(correction)
         self.corrected += 1
 
     def _learn(self, sample: Sample) -> None:

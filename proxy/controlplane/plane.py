@@ -33,7 +33,8 @@ from proxy.controlplane.loader import Loader
 from proxy.controlplane.metrics import Metrics
 from proxy.controlplane.redact import make_redactor
 from proxy.controlplane.samples import SampleReceiver, bind
-from proxy.pricing.providers import load_book
+from proxy.controlplane.settlement import Precedence, Settlement, make_price
+from proxy.pricing.providers import Providers, load_book
 
 log = logging.getLogger("weighbridge.controlplane")
 _REPORT_THREADS = 3
@@ -50,8 +51,17 @@ class ControlPlane:
         self.receiver = SampleReceiver(bind(config.sample_socket))
         self.journal = JournalWriter(config.journal_dir, config.journal.segment_bytes)
         redact = make_redactor(config.secrets, config.capture.redact)
-        self.estimator = Estimator(config, load_book(config), self.journal, redact, Path(config.state_dir) / "token-ratios.json")
+        book, precedence = load_book(config), Precedence()
+        self.estimator = Estimator(config, book, self.journal, precedence, redact, Path(config.state_dir) / "token-ratios.json")
         self.loader = Loader(config, [self.metrics.observe, self.estimator.observe], self.estimator.content)
+        self.settlement = Settlement(
+            lambda sql, values: self.loader.keeper.store.query(sql, values),
+            self.loader.catch_up,
+            config.journal_dir,
+            self.journal,
+            precedence,
+            make_price(book, Providers(book, config.upstreams)),
+        )
         self.balances = Balances(config)
         self.metrics.gauges += [make_gauges(self.loader, self.receiver, self.estimator), make_budget_gauges(self.balances)]
         self._threads: list[threading.Thread] = []

@@ -15,6 +15,7 @@ from proxy.controlplane.estimator import Estimator
 from proxy.controlplane.events import Batch, Weighed, parse
 from proxy.controlplane.journal_writer import JournalWriter
 from proxy.controlplane.redact import make_redactor
+from proxy.controlplane.settlement import Precedence
 from proxy.pricing.book import Book
 from proxy.record import Sample
 from tests.controlplane.conftest import Segments, call
@@ -44,7 +45,9 @@ def make_weighed(number: int, **other: object) -> Weighed:
 def make(segments: Segments, **capture: object) -> Estimator:
     prices = [Price(model="gpt-4o-mini", input=1.0, output=2.0)]
     writer = JournalWriter(segments.folder, 10**6)
-    return Estimator(Config(capture=Capture(**capture)), Book.load(None, prices), writer, make_redactor([]), segments.folder.parent / "ratios.json")
+    return Estimator(
+        Config(capture=Capture(**capture)), Book.load(None, prices), writer, Precedence(), make_redactor([]), segments.folder.parent / "ratios.json"
+    )
 
 
 def corrections(segments: Segments) -> list[dict]:
@@ -120,3 +123,17 @@ def test_the_thread_ends_in_order(segments: Segments, tmp_path: Path) -> None:
     stopping.set()
     thread.join(20)
     assert not thread.is_alive() and (tmp_path / "ratios.json").exists()
+
+
+def test_budgets_pay_what_the_tokenizer_counts_but_not_over_an_operators_word(segments: Segments) -> None:
+    estimator = make(segments)
+    charged = {"day.usd@2026-09-21": 5000, "all.tokens@": 1887, "all.calls@": 1}
+    estimator.observe([make_weighed(1, charged=charged), make_weighed(2, charged=charged), make_weighed(3, charged=charged, cost_source="unbilled")])
+    estimator._precedence.note("call-2")
+    for number in (1, 2, 3):
+        estimator.take(make_sample(number))
+    estimator.pair()
+    first, third = corrections(segments)
+    counted = first["input_tokens"] + first["output_tokens"]
+    assert first["adjusted"] == {"day.usd@2026-09-21": first["cost_nano_usd"] - 5000, "all.tokens@": counted - 1887}
+    assert third["id"] == "call-3" and "adjusted" not in third
