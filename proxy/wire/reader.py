@@ -98,7 +98,7 @@ def open_reader(
     if parser is None:
         return WholeReader(tally, form(tally), _BULKY_LIMIT if kind.format in _BULKY else BODY_LIMIT)
     if watched:
-        return WatchedReader(tally, form(tally), parser, open_ending(kind.format, ask), open_seam(parser))
+        return WatchedReader(tally, form(tally), parser, open_ending(kind, ask), open_seam(parser))
     return StreamReader(tally, form(tally), parser)
 
 

@@ -183,6 +183,18 @@ def test_the_client_s_connection_lives_on_after_a_cut(run, tmp_path) -> None:
     run(main())
 
 
+def test_a_client_of_http_1_0_sees_the_end_as_the_end_of_its_connection(run, tmp_path) -> None:
+    async def main() -> None:
+        async with open_bench(tmp_path, stream(chunk("x" * 100)), Purse(0)) as bench:
+            reader, writer = await asyncio.open_connection("127.0.0.1", bench.port)
+            writer.write(post(CHAT, ASK).replace(b"HTTP/1.1", b"HTTP/1.0"))
+            async with asyncio.timeout(5):
+                assert (await reader.read()).endswith(b"\r\n\r\n" + chunk("x" * 100) + END)
+            writer.close()
+
+    run(main())
+
+
 def test_what_cannot_be_ended_well_is_broken_off(run, tmp_path) -> None:
     big = chunk("x" * 100)
     plain = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"

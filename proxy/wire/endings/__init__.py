@@ -12,11 +12,14 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from proxy.call import Ask
+import msgspec
+
+from proxy.call import Ask, Kind
 from proxy.wire.endings.chat import ChatEnding
 from proxy.wire.endings.cohere import CohereEnding
 from proxy.wire.endings.converse import ConverseEnding
 from proxy.wire.endings.generate import GenerateEnding
+from proxy.wire.endings.invoke import InvokeEnding
 from proxy.wire.endings.messages import MessagesEnding
 from proxy.wire.endings.ollama import OllamaEnding
 from proxy.wire.endings.responses import ResponsesEnding
@@ -27,9 +30,12 @@ class Ending(Protocol):
     """Follows one stream."""
 
     formats: tuple[str, ...]
-    is_over: bool  # the provider has said its finish word, for all that was asked for
 
     def __init__(self, ask: Ask) -> None: ...
+
+    @property
+    def is_over(self) -> bool:
+        """The provider has said its finish word, for all that was asked for."""
 
     def take(self, events: list[Event]) -> None:
         """Take in events of the stream. Raises nothing, whatever they are."""
@@ -40,11 +46,12 @@ class Ending(Protocol):
 
 ENDINGS: tuple[type[Ending], ...] = (
     ChatEnding, ResponsesEnding, MessagesEnding, GenerateEnding, CohereEnding, OllamaEnding, ConverseEnding,
+    InvokeEnding,
 )  # fmt: skip
 _BY_FORMAT: dict[str, type[Ending]] = {name: ending for ending in ENDINGS for name in ending.formats}
 
 
-def open_ending(format: str, ask: Ask) -> Ending | None:
-    """The ending of a stream of a format; None where there is none."""
-    ending = _BY_FORMAT.get(format)
-    return None if ending is None else ending(ask)
+def open_ending(kind: Kind, ask: Ask) -> Ending | None:
+    """The ending of a stream; None where its format has none."""
+    ending = _BY_FORMAT.get(kind.format)
+    return None if ending is None else ending(msgspec.structs.replace(ask, model=kind.model or ask.model))

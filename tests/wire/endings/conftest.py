@@ -14,20 +14,39 @@ SSE = "text/event-stream"
 FINISHES = {
     "openai.chat": "length", "openai.completions": "length", "openai.responses": "max_output_tokens", "anthropic.messages": "max_tokens",
     "gemini.generate": "MAX_TOKENS", "cohere.chat": "MAX_TOKENS", "ollama.chat": "length", "ollama.generate": "length",
-    "bedrock.converse": "max_tokens",
+    "bedrock.converse": "max_tokens", "bedrock.invoke": "max_tokens",
 }  # fmt: skip
 UNCOUNTED = frozenset({"bedrock.converse"})  # whose reader takes only the counts behind the end as the end, and ours are not invented
 Cut = Callable[..., tuple[bytes, Reading]]
 
 
+def kind_of(format: str) -> Kind:
+    return Kind(format, "chat", "anthropic.claude" if format == "bedrock.invoke" else None, stream=True)
+
+
 def open_watched(format: str, content_type: str, choices: int = 1) -> WatchedReader:
-    reader = open_reader(Kind(format, "chat", stream=True), Ask(stream=True, choices=choices), 200, content_type, {}, 1 << 20, watched=True)
+    reader = open_reader(
+        Kind(format, "chat", "anthropic.claude" if format == "bedrock.invoke" else None, stream=True),
+        Ask(stream=True, choices=choices),
+        200,
+        content_type,
+        {},
+        1 << 20,
+        watched=True,
+    )
     assert isinstance(reader, WatchedReader)
     return reader
 
 
 def read_again(body: bytes, format: str, content_type: str) -> Reading:
-    reader = open_reader(Kind(format, "chat", stream=True), Ask(stream=True), 200, content_type, {}, 1 << 20)
+    reader = open_reader(
+        Kind(format, "chat", "anthropic.claude" if format == "bedrock.invoke" else None, stream=True),
+        Ask(stream=True),
+        200,
+        content_type,
+        {},
+        1 << 20,
+    )
     reader.feed(body)
     return reader.end()
 

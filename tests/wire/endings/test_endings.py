@@ -80,12 +80,12 @@ def test_no_format_has_two_endings_and_each_has_a_form() -> None:
     names = [name for ending in ENDINGS for name in ending.formats]
     assert len(names) == len(set(names))
     assert set(names) == set(FINISHES) <= {name for form in FORMS for name in form.formats}
-    assert open_ending("gemini.interactions", Ask()) is None
+    assert open_ending(Kind("gemini.interactions", "chat"), Ask()) is None
 
 
 @pytest.mark.parametrize("format", sorted(FINISHES))
 def test_a_stream_that_has_not_begun_has_no_end_of_ours(format: str) -> None:
-    ending = open_ending(format, Ask())
+    ending = open_ending(Kind(format, "chat", model="anthropic.claude"), Ask())
     assert ending is not None
     assert ending.close(0) is None
 
@@ -104,7 +104,7 @@ _JSON = st.recursive(
 @settings(deadline=None)
 @given(events=st.lists(st.tuples(st.sampled_from([name.encode() for name in [*_KINDS, ""]]), _JSON | st.binary(max_size=6)), max_size=6))
 def test_events_of_any_shape_never_raise(format: str, events: list[tuple[bytes, object]]) -> None:
-    ending = open_ending(format, Ask())
+    ending = open_ending(Kind(format, "chat", model="anthropic.claude"), Ask())
     assert ending is not None
     ending.take([(name, data if isinstance(data, bytes) else json.dumps(data).encode()) for name, data in events])
     ending.close(3)
