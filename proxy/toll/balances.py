@@ -5,6 +5,7 @@ from __future__ import annotations
 from proxy.toll.account import Rule
 from proxy.toll.cells import Cells, Page, read_prefix, read_scope, write_scope
 from proxy.toll.terms import UNITS, Balance, Unit
+from proxy.toll.windows import Windows
 
 GONE = "gone"  # the mode of an account whose budget is in no config any more
 
@@ -15,18 +16,17 @@ def list_balances(rules: list[Rule], cells: Cells, now_ns: int) -> list[Balance]
     The sums of rolling windows must have been advanced to this moment.
     """
     found: list[Balance] = []
-    seen: set[str] = set()
     for rule in rules:
         if not rule.is_per_call:
             for unit, word in enumerate(UNITS):
                 name = f"{rule.name}.{word}@{rule.windows.per if rule.windows.length_ns else rule.windows.at(now_ns).name}"
-                seen.add(name)
                 found += _list_rule(rule, unit, name, cells, now_ns)
+    counted = {rule.key for rule in rules}
     for name, page in cells.pages.items():
-        if page.family is None and name not in seen and (page.kept_until_ns is None or page.kept_until_ns > now_ns):
-            found += _list_gone(name, "lifetime" if page.kept_until_ns is None else page.window, _read_page(page))
+        if page.family is None and (page.budget, page.per) not in counted and page.window == Windows(page.per).at(now_ns).name:
+            found += _list_gone(name, page.per, _read_page(page))
     for name, family in cells.families.items():
-        if name not in seen:
+        if (name.partition(".")[0], family.windows.per) not in counted:
             found += _list_gone(name, family.windows.per, _read_standing(cells, name))
     return found
 
@@ -76,7 +76,7 @@ def _read_bounds(rule: Rule, name: str, cells: Cells, now_ns: int) -> tuple[int 
 
 
 def _list_gone(name: str, per: str, standing: _Standing) -> list[Balance]:
-    """Accounts that no budget counts any more; `per` is the window itself, where its kind is not known."""
+    """Accounts that no budget counts any more. Their time zone is forgotten: windows are taken for those of UTC."""
     budget, unit, _ = read_prefix(name)
     return [_make_gone(budget, unit, per, read_scope(scope), *amounts) for scope, amounts in standing.items() if any(amounts)]
 

@@ -149,18 +149,20 @@ class Family:
 class Page:
     """The cells of one budget, unit and window, by the scope in their ids."""
 
-    __slots__ = ("bucket", "budget", "cells", "family", "is_live", "kept_until_ns", "prefix", "unit", "window")
+    __slots__ = ("bucket", "budget", "cells", "family", "is_live", "kept_until_ns", "per", "prefix", "unit", "window")
 
     def __init__(self, prefix: str, families: dict[str, Family]) -> None:
         self.prefix = prefix
         self.budget, self.unit, self.window = read_prefix(prefix)
         named = read_name(self.window)
         self.kept_until_ns = named.kept_until_ns
-        self.bucket = named.bucket
+        self.per = named.per
+        self.bucket = 0
         self.cells: dict[str, Cell] = {}
         self.family: Family | None = None
         self.is_live = True
-        if named.per is not None:
+        if named.bucket is not None:
+            self.bucket = named.bucket
             key = prefix.rpartition(":")[0]
             family = families.get(key)
             if family is None:

@@ -93,26 +93,27 @@ def _name_calendar(per: str, wall: datetime) -> tuple[str, datetime, datetime]:
 class Named(msgspec.Struct, frozen=True, gc=False):
     """What the name of a window tells by itself."""
 
-    kept_until_ns: int | None  # what it holds may count in some time zone, or after the clock was set back, until then; None: for ever
-    per: str | None = None  # of a rolling one
-    bucket: int = 0
+    per: str
+    kept_until_ns: int | None = None  # what it holds may count in some time zone, or after the clock was set back, until then; None: for ever
+    bucket: int | None = None  # of a rolling one
 
 
 def read_name(name: str) -> Named:
     """What a window's name tells. Raises ValueError for what is none."""
     if not name:
-        return Named(None)
+        return Named("lifetime")
     if rolling := _BUCKET.match(name):
         windows, bucket = Windows(rolling[1]), int(rolling[2])
-        return Named(windows.leaves_ns(bucket) + min(windows.length_ns or 0, _MOST_KEPT_ROLLING_NS), rolling[1], bucket)
+        return Named(rolling[1], windows.leaves_ns(bucket) + min(windows.length_ns or 0, _MOST_KEPT_ROLLING_NS), bucket)
     found = _NAME.match(name)
     if not found:
         raise ValueError(f"no window: {name}")
     year, week, month, day, hour = (int(part) if part else None for part in found.groups())
     assert year is not None
     if week is not None:
-        after = datetime.combine(date.fromisocalendar(year, week, 1), datetime.min.time()) + timedelta(days=7)
+        per, first = "week", datetime.combine(date.fromisocalendar(year, week, 1), datetime.min.time())
     else:
         per = "hour" if hour is not None else "day" if day is not None else "month"
-        after = _name_calendar(per, datetime(year, month or 1, day or 1, hour or 0))[2]
-    return Named(int(after.replace(tzinfo=UTC).timestamp()) * _SECOND_NS + _KEPT_NS)
+        first = datetime(year, month or 1, day or 1, hour or 0)
+    after = _name_calendar(per, first)[2]
+    return Named(per, int(after.replace(tzinfo=UTC).timestamp()) * _SECOND_NS + _KEPT_NS)

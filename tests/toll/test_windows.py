@@ -91,7 +91,9 @@ def test_the_name_of_a_bucket_tells_its_window() -> None:
     assert read_name("").kept_until_ns is None
 
 
-@pytest.mark.parametrize("name", ["2026", "2026-13", "2026-W60", "2026-02-30", "2026-11-21T25", "24h:", "0h:5", "9999d:1", "24x:1", "lifetime", "2026-11 "])
+@pytest.mark.parametrize(
+    "name", ["2026", "2026-13", "2026-W60", "2026-02-30", "2026-11-21T25", "24h:", "0h:5", "9999d:1", "24x:1", "lifetime", "2026-11 "]
+)
 def test_what_is_no_window(name: str) -> None:
     with pytest.raises(ValueError):
         read_name(name)
