@@ -180,3 +180,17 @@ def test_a_folder_that_is_not_there_has_nothing(tmp_path: Path) -> None:
     follower.recover()
     follower.catch_up_corrections()
     assert follower.checkpoint() == {"cells": {}, "open": {}, "read": {}}
+
+
+def test_a_journal_cut_at_any_byte_is_never_read_as_less_than_what_is_on_file(journal: Journal) -> None:
+    """The power may go at any byte: whoever was let through is charged at least what it cost."""
+    path = journal.begin(1)
+    head = path.stat().st_size
+    add(path, opened("1", 30), opened("2", 50), extended("2", 70), call("1", 20), call("2", 60))
+    whole = path.read_bytes()
+    for end in range(head, len(whole) + 1):
+        path.write_bytes(whole[:end])
+        after = Journal(journal.folder)
+        after.follower.recover()
+        lines = whole[:end].count(b"\n") - 1
+        assert after.state() == ((0, 30, 80, 100, 90, 80)[lines], 0)
