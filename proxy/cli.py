@@ -11,14 +11,14 @@ import sys
 from typing import Any
 
 from proxy import supervise
-from proxy.commands import reports
+from proxy.commands import keys, orders, reload, reports, settle, task
 from proxy.commands.admin import CannotAnswer, address_of
 from proxy.config import ConfigError, load
 from proxy.controlplane.reports import BadQuestion
 from proxy.controlplane.store import QueryTooLong
 from proxy.demo import fleet
 
-_COMMANDS = (reports,)
+_COMMANDS = (reports, orders, keys, task, settle, reload)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -1,7 +1,8 @@
 """`weighbridge serve`: binds the ports, starts the planes as processes of their own, and starts again what dies.
 
 The supervisor holds the listening sockets, so while a plane is being started again its clients wait in the backlog
-and are not refused. It does nothing else and imports little.
+and are not refused. SIGHUP, the order to read the config again, it passes on to the control plane, and to no other. It does nothing else and
+imports little.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from proxy.config import Config, ConfigError, Listen, load
@@ -72,6 +75,7 @@ class Child:
     def __init__(self, name: str, arguments: list[str], descriptors: list[int]) -> None:
         self.name = name
         self.process: asyncio.subprocess.Process | None = None
+        self._owed: set[signal.Signals] = set()  # signals that came while it did not run
         self._arguments = [sys.executable, "-m", *arguments]
         self._descriptors = descriptors
 
@@ -81,6 +85,8 @@ class Child:
         while not stopping.is_set():
             born = time.monotonic()
             self.process = await asyncio.create_subprocess_exec(*self._arguments, pass_fds=self._descriptors, stdin=asyncio.subprocess.DEVNULL)
+            while self._owed:
+                self.process.send_signal(self._owed.pop())
             code = await self.process.wait()
             if stopping.is_set():
                 return
@@ -90,6 +96,13 @@ class Child:
                 await asyncio.wait_for(stopping.wait(), pause)
             except TimeoutError:
                 continue
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal, once it runs."""
+        if self.process is None or self.process.returncode is not None:
+            self._owed.add(number)
+        else:
+            self.process.send_signal(number)
 
     async def stop(self, grace_s: float) -> None:
         """Ask it to end; kill it past the grace."""
@@ -133,9 +146,28 @@ async def _compile_prices(config: Config) -> None:
         log.error("the price book could not be made; calls without a price override are recorded with an unknown cost")
 
 
+def await_hangups(loop: asyncio.AbstractEventLoop, act: Callable[[], None]) -> None:
+    """Call `act` in the loop at every SIGHUP, in a thread of its own.
+
+    It must be blocked, and stays so, also in the children: what a terminal sends to all of them harms none. The control plane
+    unblocks it when it is ready, so that a signal that comes before is not lost.
+    """
+
+    def work() -> None:
+        while not loop.is_closed():
+            signal.sigwait({signal.SIGHUP})
+            try:
+                loop.call_soon_threadsafe(act)
+            except RuntimeError:  # closed meanwhile
+                return
+
+    threading.Thread(target=work, name="hangups", daemon=True).start()
+
+
 async def run(config_path: str | None, config: Config) -> None:
     """Keep both planes, and the demo provider if wanted, running until SIGTERM or SIGINT."""
     stopping = asyncio.Event()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     listener, admin = bind(config.listen, "listen"), bind(config.admin, "admin")
@@ -152,6 +184,8 @@ async def run(config_path: str | None, config: Config) -> None:
     control = Child("the control plane", ["proxy.controlplane.plane", "--admin", str(admin.fileno()), *common], [admin.fileno(), lifeline])
     data = Child("the data plane", data_arguments, [listener.fileno(), lifeline])
     children += [control, data]
+    on_terminal = os.isatty(0)
+    await_hangups(asyncio.get_running_loop(), lambda: stopping.set() if on_terminal and not os.isatty(0) else control.signal(signal.SIGHUP))
     keepers = [asyncio.create_task(child.keep(stopping), name=f"keep {child.name}") for child in children]
     greet(config_path, config, listener, admin)
     await stopping.wait()

@@ -47,6 +47,8 @@ def answer_with(status: int, body: bytes, asked: list[str]) -> Iterator[int]:
             self.end_headers()
             self.wfile.write(body)
 
+        do_POST = do_GET
+
         def log_message(self, *_: object) -> None:
             """Keep the tests' output clean."""
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import http.client
 import json
 import urllib.error
+import urllib.parse
 import urllib.request
 from typing import Any
 
 from proxy.config import Config, Listen
+from proxy.controlplane.door import read_token
 from proxy.controlplane.reports import BadQuestion
 
 _TIMEOUT_S = 40.0
@@ -16,6 +18,10 @@ _TIMEOUT_S = 40.0
 
 class CannotAnswer(Exception):
     """Why a command cannot be done, and what to do about it."""
+
+
+class TokenRefused(CannotAnswer):
+    """The running Weighbridge has another admin token."""
 
 
 class NothingRuns(Exception):
@@ -48,11 +54,32 @@ def fetch(config: Config, method: str, path: str, body: dict | None = None, toke
         raise explain_stranger(config) from None
 
 
+def change(config: Config, method: str, address: str, body: dict, target: str = "") -> dict[str, Any]:
+    """Change something in the running Weighbridge, with the token of its state folder; `target` takes the place of `{id}` in the address.
+
+    Raises `NothingRuns`, `CannotAnswer`, `BadQuestion`.
+    """
+    try:
+        token, reason = read_token(config.admin_token), "another weighbridge runs there"
+    except OSError as error:
+        token, reason = "", f"{config.admin_token} cannot be read ({error.strerror})"
+    try:
+        answer = fetch(config, method, address.replace("{id}", urllib.parse.quote(target, safe="")), body, token)
+    except TokenRefused:
+        hint = "run this as the user of `weighbridge serve`, and name its config with --config"
+        raise CannotAnswer(f"the admin token for {address_of(config.admin)} is not known: {reason}; {hint}") from None
+    if not isinstance(answer, dict):
+        raise explain_stranger(config)
+    return answer
+
+
 def _explain(error: urllib.error.HTTPError, config: Config) -> Exception:
     try:
         message = str(json.load(error)["message"])
     except (ValueError, KeyError, TypeError, OSError):
         return explain_stranger(config, f" (status {error.code})")
+    if error.code == 401:
+        return TokenRefused(message)
     return BadQuestion(message) if error.code in (400, 422) else CannotAnswer(message)
 
 

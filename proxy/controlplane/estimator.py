@@ -39,7 +39,7 @@ Content = tuple[str, int, str, str, str]
 
 
 class Estimator:
-    """Pairs samples with records. `observe` may be called from any thread; everything else belongs to its own."""
+    """Pairs samples with records. `observe` and `configure` may be called from any thread; everything else belongs to its own."""
 
     def __init__(self, config: Config, book: Book, writer: JournalWriter, precedence: Precedence, redact: Callable[[str], str], state: Path) -> None:
         self.corrected = 0
@@ -58,6 +58,10 @@ class Estimator:
         self._incoming: queue.SimpleQueue[Weighed] = queue.SimpleQueue()
         self._providers = Providers(book, config.upstreams)
         self._load()
+
+    def configure(self, book: Book, providers: Providers) -> None:
+        """Take other prices, from the next call on."""
+        self._book, self._providers = book, providers
 
     def observe(self, weighed: list[Weighed]) -> None:
         """Take note of loaded calls that were only estimated."""

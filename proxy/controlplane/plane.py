@@ -2,7 +2,8 @@
 
 Started by `proxy.supervise` as `python -m proxy.controlplane.plane`. Four threads work: the loader (journal → database), the
 receiver (sample socket), the estimator (tokens), the balances (journal → ledger); the event loop only serves HTTP. Ends on SIGTERM
-after loading what is left, or when its parent is gone. May be killed at any moment: the journal holds everything.
+after loading what is left, or when its parent is gone; SIGHUP lets it read its config again. May be killed at any moment: the journal
+holds everything.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 
@@ -26,12 +27,16 @@ from aiohttp import web
 from proxy.config import Config, load
 from proxy.controlplane.api import Admin
 from proxy.controlplane.balances import Balances
+from proxy.controlplane.changes import list_keys, list_orders, make_changes
+from proxy.controlplane.desk import Desk
+from proxy.controlplane.door import Door, add_list, make_token
 from proxy.controlplane.estimator import Estimator
 from proxy.controlplane.gauges import make_budget_gauges, make_gauges
 from proxy.controlplane.journal_writer import JournalWriter
 from proxy.controlplane.loader import Loader
 from proxy.controlplane.metrics import Metrics
 from proxy.controlplane.redact import make_redactor
+from proxy.controlplane.reloader import Reloader
 from proxy.controlplane.samples import SampleReceiver, bind
 from proxy.controlplane.settlement import Precedence, Settlement, make_price
 from proxy.pricing.providers import Providers, load_book
@@ -44,7 +49,7 @@ _DRAIN_S = 8.0
 class ControlPlane:
     """All parts of the control plane, wired."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, config_path: str | None) -> None:
         config.journal_dir.mkdir(parents=True, exist_ok=True)
         self.stopping = threading.Event()
         self.metrics = Metrics(config.upstreams, find_version())
@@ -63,6 +68,8 @@ class ControlPlane:
             make_price(book, Providers(book, config.upstreams)),
         )
         self.balances = Balances(config)
+        self.desk = Desk(config.orders, self.journal, config.identity.keys)
+        self.reloader = Reloader(config_path, config, self.desk, self.take)
         self.metrics.gauges += [make_gauges(self.loader, self.receiver, self.estimator), make_budget_gauges(self.balances)]
         self._threads: list[threading.Thread] = []
 
@@ -85,6 +92,21 @@ class ControlPlane:
             self._threads.append(threading.Thread(target=keep, args=(work,), name=name, daemon=True))
             self._threads[-1].start()
 
+    def take(self, config: Config) -> None:
+        """Go on with other rules and prices."""
+        book = load_book(config)
+        providers = Providers(book, config.upstreams)
+        self.balances.configure(config)
+        self.estimator.configure(book, providers)
+        self.settlement.configure(make_price(book, providers))
+
+    def add_routes(self, app: web.Application, door: Door, desk: Executor, threads: Executor) -> None:
+        """Add what changes something: one at a time in the thread of the desk, but for what must wait for the database."""
+        door.add(app, desk, [*make_changes(self.desk), self.reloader.make_change()])
+        door.add(app, threads, [self.settlement.change])
+        add_list(app, desk, "/api/orders", lambda: list_orders(self.desk))
+        add_list(app, desk, "/api/keys", lambda: list_keys(self.desk))
+
     def stop(self) -> None:
         """Let the estimator write what it has, then load what is left."""
         self.stopping.set()
@@ -103,7 +125,7 @@ def find_version() -> str:
         return ""
 
 
-async def run(config: Config, admin: socket.socket, lifeline: int | None = None) -> None:
+async def run(config: Config, config_path: str | None, admin: socket.socket, lifeline: int | None = None) -> None:
     """Serve until SIGTERM, SIGINT, the end of the parent or of a thread."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -111,16 +133,22 @@ async def run(config: Config, admin: socket.socket, lifeline: int | None = None)
         loop.add_signal_handler(number, stop.set)
     if lifeline is not None:
         loop.add_reader(lifeline, stop.set)
-    plane = ControlPlane(config)
-    threads = ThreadPoolExecutor(_REPORT_THREADS, thread_name_prefix="report")
+    plane = ControlPlane(config, config_path)
+    threads, desk = ThreadPoolExecutor(_REPORT_THREADS, thread_name_prefix="report"), ThreadPoolExecutor(1, thread_name_prefix="desk")
+    loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(desk, plane.reloader.reload_by_signal))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # one that came until now has waited
     plane.start(lambda: loop.call_soon_threadsafe(stop.set))
-    application = Admin(plane.loader.keeper, plane.loader.catch_up, plane.metrics, plane.balances, plane.receiver, threads).build()
+    door = Door(make_token(config.admin_token))
+    parts = [lambda app: plane.add_routes(app, door, desk, threads)]
+    admin_port = Admin(plane.loader.keeper, plane.loader.catch_up, plane.metrics, plane.balances, plane.receiver, threads, parts=parts)
+    application = admin_port.build()
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     await web.SockSite(runner, admin).start()
     await stop.wait()
     await loop.run_in_executor(None, plane.stop)
     await runner.cleanup()
+    desk.shutdown(wait=True)
     threads.shutdown(wait=False, cancel_futures=True)
 
 
@@ -132,7 +160,7 @@ def main() -> None:
     options = parser.parse_args()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     os.set_inheritable(options.admin, False)
-    uvloop.run(run(load(options.config), socket.socket(fileno=options.admin), options.lifeline))
+    uvloop.run(run(load(options.config), options.config, socket.socket(fileno=options.admin), options.lifeline))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -22,13 +22,13 @@ class GivenReload(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Reloader:
-    """Belongs to the desk's thread. `takers` are the parts of the control plane that take the new config."""
+    """Belongs to the desk's thread. `take` hands the new config to the parts of the control plane."""
 
-    def __init__(self, path: str | None, config: Config, desk: Desk, takers: Sequence[Callable[[Config], None]]) -> None:
+    def __init__(self, path: str | None, config: Config, desk: Desk, take: Callable[[Config], None]) -> None:
         self._path = path
         self._config = config
         self._desk = desk
-        self._takers = takers
+        self._take = take
 
     def make_change(self) -> Change:
         """`POST /api/reload {by}`."""
@@ -51,8 +51,7 @@ class Reloader:
         done = self._desk.count_reload(found.changed, by)
         self._config = found.config
         self._desk.configure(found.config.identity.keys)
-        for take in self._takers:
-            take(found.config)
+        self._take(found.config)
         restart = f"; these wait for a restart: {', '.join(found.restart)}" if found.restart else ""
         log.info("the config was read again by %s; changed: %s%s", by, ", ".join(found.changed) or "nothing", restart)
         return {"generation": done.orders.config_generation, "changed": found.changed, "restart": found.restart, "note": done.note}

@@ -37,6 +37,7 @@ _CALL = (
     "output_tokens, cost_nano_usd, cost_source, charged FROM calls_now WHERE id = ? LIMIT 1"
 )
 _LOADED = "SELECT name, position FROM segments"
+Price = Callable[[Mapping[str, Any], Usage], tuple[int | None, str | None]]  # (a call's row, its tokens) → (nano-USD, price version)
 
 
 class Word(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -90,7 +91,7 @@ class Settlement:
         folder: Path,
         writer: JournalWriter,
         precedence: Precedence,
-        price: Callable[[Mapping[str, Any], Usage], tuple[int | None, str | None]],
+        price: Price,
         clock_ns: Callable[[], int] = time.time_ns,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -102,6 +103,10 @@ class Settlement:
         self._price = price
         self._clock_ns = clock_ns
         self._timer = timer
+
+    def configure(self, price: Price) -> None:
+        """Take other prices. May be called from any thread."""
+        self._price = price
 
     @property
     def change(self) -> Change:
@@ -198,7 +203,7 @@ def read_usd(text: str) -> int:
     raise BadQuestion(f"dollars are 0 to {_MOST_USD} with at most nine digits behind the point, such as 0.0123") from None
 
 
-def make_price(book: Book, providers: Providers) -> Callable[[Mapping[str, Any], Usage], tuple[int | None, str | None]]:
+def make_price(book: Book, providers: Providers) -> Price:
     """A function from a call's row and its tokens to (nano-USD or None where there is no price, price version)."""
 
     def price(call: Mapping[str, Any], usage: Usage) -> tuple[int | None, str | None]:
