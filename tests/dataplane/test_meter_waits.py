@@ -44,9 +44,15 @@ def test_while_the_ledger_is_asked_nothing_uncovered_is_passed_on(run, tmp_path,
                 with pytest.raises(TimeoutError):
                     async with asyncio.timeout(0.05):
                         await reader.read(1)
+                upstream = bench.relays[0]._connection.transport
+                assert not upstream.is_reading()
+                bench.relays[0].client_paused(True)
+                bench.relays[0].client_paused(False)  # a client that drains meanwhile does not let it go on
+                assert not upstream.is_reading()
                 ledger.answer.set_result(granted)
                 if granted:
                     await reader.readuntil(framed(chunk("x" * 40)) + framed(chunk("z" * 4)))
+                    assert upstream.is_reading()
                 else:
                     assert await reader.read() == framed(chunk("x" * 40)) + framed(END) + b"0\r\n\r\n"
             writer.close()
