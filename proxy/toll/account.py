@@ -21,6 +21,7 @@ from proxy.toll.windows import Windows
 HARD = frozenset({"enforce", "strict"})
 _ORDER = ("strict", "enforce", "downgrade", "warn", "observe")  # what may refuse is asked first
 _NEVER = 1 << 63
+UNLIMITED = 1 << 62  # nano-USD, tokens or calls
 Limits = tuple[int | None, int | None, int | None]  # in the order of UNITS; None: not counted
 
 
@@ -52,6 +53,10 @@ class Slot:
         self.half = (limit + 1) // 2  # the first amount that is worth a warning
         self.cell = cell
         self.total: Cell | Series = cell if cell.series is None else cell.series
+
+    def fits(self, amount: int) -> bool:
+        """Whether so much can be reserved; nothing always can."""
+        return not amount or self.total.spent + self.total.reserved + amount <= self.limit
 
     @property
     def scope(self) -> dict[str, str]:

@@ -6,6 +6,7 @@ make the same state of those lines again. A reservation is never given back by t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from proxy.toll.account import Slot
@@ -13,6 +14,10 @@ from proxy.toll.cells import Cell, Cells
 from proxy.toll.terms import Weight
 
 _MOST_DONE = 10_000
+
+
+def _ignore(adjusted: dict[str, int]) -> None:
+    """Nobody else counts."""
 
 
 class Reservation:
@@ -33,6 +38,7 @@ class Fold:
         self.cells = Cells()
         self._open: dict[str, Reservation] = {}
         self._done: dict[str, None] = {}  # calls folded lately: a line that is read twice counts once
+        self.adjusted: Callable[[dict[str, int]], None] = _ignore  # told of every correction that was folded
 
     @property
     def open_ids(self) -> list[str]:
@@ -115,6 +121,7 @@ class Fold:
         """A `correction` line: what is added to what was charged. Counts each time. Raises ValueError for a cell that is none."""
         for cell, amount in [(self.cells.find(cell), amount) for cell, amount in adjusted.items()]:
             cell.add(amount, 0)
+        self.adjusted(adjusted)
 
     def presume(self) -> None:
         """After a crash: whatever is reserved was spent."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from proxy.orders import TaskBudget
 from proxy.rules import Budget, Key
-from proxy.toll.account import Concern, Limits, Rule, Slot, amount_of, compile_budgets, compile_keys, compile_tasks, make_concern
+from proxy.toll.account import UNLIMITED, Concern, Limits, Rule, Slot, amount_of, compile_budgets, compile_keys, compile_tasks, make_concern
 from proxy.toll.balances import list_balances
 from proxy.toll.cells import Cell, write_scope
 from proxy.toll.fold import Fold, Reservation
@@ -142,6 +142,16 @@ class Ledger(Fold):
                     observed = rule.name
         return self._grant(id, claims, estimate, observed)
 
+    def grant(self, id: str, claims: list[tuple[Slot, int]], estimate: Weight, observed: str | None) -> Grant:
+        """Reserve what `claim` said, without a look at limits: another ledger has granted it.
+
+        The slots are the caller's own. Their cells are found anew, for they may have been forgotten since.
+        """
+        for slot, _ in claims:
+            if not slot.rule.is_per_call:
+                slot.cell = self.cells.find(slot.cell.id)
+        return self._grant(id, claims, estimate, observed)
+
     def _grant(self, id: str, claims: list[tuple[Slot, int]], estimate: Weight, observed: str | None) -> Grant:
         amounts: dict[Cell, int] = {}
         reserved: dict[str, int] = {}
@@ -171,28 +181,37 @@ class Ledger(Fold):
 
         A budget that reserved an upper bound has more only where the estimate outgrows the bound. Limits are those that hold now.
         """
-        reservation = self._open.get(id)
-        if reservation is None or not reservation.slots:
+        claims = self.claim_more(id, more, now_ns)
+        if not all(slot.fits(extra) for slot, extra in claims):
             return None
-        old = reservation.covered
-        covered = Weight((old.nano_usd or 0) + (more.nano_usd or 0), old.tokens + more.tokens, old.calls)
-        extras = []
+        return self.grant_more(id, more, claims)
+
+    def claim_more(self, id: str, more: Weight, now_ns: int) -> list[tuple[Slot, int]]:
+        """What an extension would reserve: (slot, amount), without a limit where none refuses it. Nothing for a call that is not known."""
+        reservation = self._open.get(id)
+        if reservation is None:
+            return []
+        covered = _add(reservation.covered, more)
+        claims = []
         for slot in reservation.slots:
             cell = slot.cell
             extra = max(0, amount_of(covered, slot.unit) - reservation.amounts[cell])
             rule = self._named.get(slot.rule.key)
             limit = rule.limits_of(slot.names)[slot.unit] if rule is not None and rule.is_hard else None
-            if limit is not None and extra:
-                if cell.series is not None and rule is not None and not rule.starts_ns <= now_ns < rule.ends_ns:
-                    rule.roll(now_ns)
-                total = cell.series or cell
-                if total.spent + total.reserved + extra > limit:
-                    return None
-            extras.append((cell, extra))
-        for cell, extra in extras:
-            self._take(cell, extra)
-            reservation.amounts[cell] += extra
-        reservation.covered = covered
+            if limit is not None and cell.series is not None and rule is not None and not rule.starts_ns <= now_ns < rule.ends_ns:
+                rule.roll(now_ns)
+            claims.append((Slot(slot.rule, slot.names, slot.unit, UNLIMITED if limit is None else limit, cell), extra))
+        return claims
+
+    def grant_more(self, id: str, more: Weight, claims: list[tuple[Slot, int]]) -> dict[str, int] | None:
+        """Reserve what `claim_more` said, without a look at limits: the new whole. None for a call that is not known."""
+        reservation = self._open.get(id)
+        if reservation is None or not claims:
+            return None
+        for slot, extra in claims:
+            self._take(slot.cell, extra)
+            reservation.amounts[slot.cell] += extra
+        reservation.covered = _add(reservation.covered, more)
         return {cell.id: amount for cell, amount in reservation.amounts.items()}
 
     # --- the whole --------------------------------------------------------------------------------------------------
@@ -215,6 +234,10 @@ class Ledger(Fold):
         self._sweep_ns = now_ns + _SWEEP_NS
         if self.cells.sweep(now_ns):
             self._forget()
+
+
+def _add(covered: Weight, more: Weight) -> Weight:
+    return Weight((covered.nano_usd or 0) + (more.nano_usd or 0), covered.tokens + more.tokens, covered.calls)
 
 
 def _warn(warnings: tuple[str, ...], slot: Slot) -> tuple[str, ...]:

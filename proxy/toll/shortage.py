@@ -12,7 +12,7 @@ def find_shortage(claims: list[tuple[Slot, int]], now_ns: int, past: frozenset[s
 
     `claims` holds at least one that refuses; `past` are the downgrade budgets that do not any more.
     """
-    short = [(slot, amount) for slot, amount in claims if slot.rule.may_refuse and slot.rule.name not in past and not _fits(slot, amount)]
+    short = [(slot, amount) for slot, amount in claims if slot.rule.may_refuse and slot.rule.name not in past and not slot.fits(amount)]
     hard = [(slot, amount) for slot, amount in short if slot.rule.is_hard]
     found = [_make_shortage(slot, amount, cells) for slot, amount in hard or short]
     return max(found, key=lambda one: (not one.busy, one.resets_at_ns is None, one.resets_at_ns or 0))
@@ -27,10 +27,6 @@ def find_room(claims: list[tuple[Slot, int]]) -> Room:
             known = least[slot.unit]
             least[slot.unit] = left if known is None else min(left, known)
     return Room(nano_usd=least[0], tokens=least[1])
-
-
-def _fits(slot: Slot, amount: int) -> bool:
-    return not amount or slot.total.spent + slot.total.reserved + amount <= slot.limit
 
 
 def _make_shortage(slot: Slot, amount: int, cells: Cells) -> Shortage:

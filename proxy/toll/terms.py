@@ -51,6 +51,13 @@ class Shortage(msgspec.Struct, frozen=True, gc=False):
         return max(0, self.limit - self.spent - self.reserved)
 
 
+class Away(msgspec.Struct, frozen=True, gc=False):
+    """No reservation was made in any cell: the ledger that several data planes share does not answer."""
+
+    reason: str  # silent | closed | disconnected: it did not answer in time; it waits for all planes to announce themselves; no connection
+    retry_after_s: float
+
+
 class Room(msgspec.Struct, frozen=True, gc=False):
     """What could be reserved now over all accounts that may refuse the call; None: nothing bounds it."""
 

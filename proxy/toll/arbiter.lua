@@ -1,0 +1,270 @@
+-- The arbiter: what several data planes have spent and reserved, in one Redis or Valkey, changed by this script alone.
+--
+--   {weighbridge}               era, epoch, run, opens, generation, seq; of each plane its token and the epoch in which it spoke
+--   {weighbridge}:totals        over all planes: s:<cell> spent, r:<cell> reserved
+--   {weighbridge}:plane:<name>  the same of one plane; only that plane changes them, and their sum over all planes is the total
+--   {weighbridge}:changes       "<plane> <cell>" by the number of its last change, for the planes to tell each other
+--   {weighbridge}:ends          "<plane> <cell>" by the second from which it may be forgotten
+--
+-- Nothing expires by time alone: that would give money back which the provider still bills.
+--
+-- An era is one life of this data; it ends when data is lost. An epoch is one life of the Redis that holds it: after a restart or a
+-- fail-over the data may be older than what was acknowledged. In a new epoch nothing is reserved for a while (until `opens`, by this
+-- Redis's clock), in which every plane says anew what it has spent and reserved, and what it last saw of the others. A plane's token
+-- holds era, epoch and a generation that is its own; whoever comes with another one is answered `lost` or `fenced`, and nothing happens.
+--
+-- KEYS: {weighbridge}. ARGV: verb, plane, token, and what each verb says. Answers are JSON: [word, microseconds since 1970, ...].
+-- Amounts are passed on as text where they can be: a number of Lua is exact up to 2^53 only.
+
+local state = KEYS[1]
+local totals, changes, ends = state .. ':totals', state .. ':changes', state .. ':ends'
+local verb, plane, token = ARGV[1], ARGV[2], ARGV[3]
+local own = state .. ':plane:' .. plane
+local old = own .. ':old'
+local clock = redis.call('TIME')
+local now_us = clock[1] * 1000000 + clock[2]
+local seq
+
+local function answer(word, ...)
+    return '["' .. word .. '",' .. string.format('%.0f', now_us) .. table.concat({ '', ... }, ',') .. ']'
+end
+
+local function negate(amount)
+    return string.sub(amount, 1, 1) == '-' and string.sub(amount, 2) or '-' .. amount
+end
+
+local function increase(hash, field, amount)
+    if amount ~= '0' then
+        redis.call('HINCRBY', hash, field, amount)
+    end
+end
+
+local function note_change(who, cell, kept)
+    seq = (seq or tonumber(redis.call('HGET', state, 'seq') or 0)) + 1
+    local member = who .. ' ' .. cell
+    if redis.call('ZADD', changes, seq, member) == 1 and kept ~= '-' then
+        redis.call('ZADD', ends, kept, member)
+    end
+end
+
+local function write_seq()
+    if seq then
+        redis.call('HSET', state, 'seq', string.format('%.0f', seq))
+    end
+end
+
+-- Adds to one cell of one plane, and to its total.
+local function add(hash, who, cell, spent, reserved, kept)
+    increase(totals, 's:' .. cell, spent)
+    increase(totals, 'r:' .. cell, reserved)
+    increase(hash, 's:' .. cell, spent)
+    increase(hash, 'r:' .. cell, reserved)
+    note_change(who, cell, kept)
+end
+
+-- Takes one cell of one plane out, and out of its total.
+local function remove(hash, cell)
+    local found = redis.call('HMGET', hash, 's:' .. cell, 'r:' .. cell)
+    increase(totals, 's:' .. cell, negate(found[1] or '0'))
+    increase(totals, 'r:' .. cell, negate(found[2] or '0'))
+    redis.call('HDEL', hash, 's:' .. cell, 'r:' .. cell)
+end
+
+local function drop_empty_total(cell)
+    local found = redis.call('HMGET', totals, 's:' .. cell, 'r:' .. cell)
+    if (found[1] or '0') == '0' and (found[2] or '0') == '0' then
+        redis.call('HDEL', totals, 's:' .. cell, 'r:' .. cell)
+    end
+end
+
+-- (spent, reserved, buckets) of a claim: of one cell, or of the buckets of a rolling window that count.
+local function read_total(cell, rolling)
+    local head, first, last, tail = string.match(rolling, '^ (%S+) (%S+) (%S+) ?(%S*)$')
+    if not head then
+        local found = redis.call('HMGET', totals, 's:' .. cell, 'r:' .. cell)
+        return found[1] or '0', found[2] or '0'
+    end
+    local names = {}
+    for bucket = tonumber(first), tonumber(last) do
+        local name = head .. string.format('%.0f', bucket) .. tail
+        names[#names + 1] = 's:' .. name
+        names[#names + 1] = 'r:' .. name
+    end
+    local found = redis.call('HMGET', totals, unpack(names))
+    local spent, reserved, buckets = 0, 0, {}
+    for index = 1, #found, 2 do
+        local one, other = tonumber(found[index] or 0), tonumber(found[index + 1] or 0)
+        spent, reserved = spent + one, reserved + other
+        if one + other ~= 0 then
+            buckets[#buckets + 1] = string.format('[%.0f,%.0f]', tonumber(first) + (index - 1) / 2, one + other)
+        end
+    end
+    return string.format('%.0f', spent), string.format('%.0f', reserved), '[' .. table.concat(buckets, ',') .. ']'
+end
+
+-- ARGV[4]: a line for each claim: cell, amount, limit or `-`, kept until, and for rolling windows the name around the bucket, and the
+-- first and last bucket that count. Takes all or nothing; ARGV[5] `look`: nothing.
+local function take(opens)
+    if now_us < opens then
+        return answer('closed', string.format('%.0f', opens))
+    end
+    local claims, standing, fits = {}, {}, true
+    for cell, amount, limit, kept, rolling in string.gmatch(ARGV[4], '(%S+) (%S+) (%S+) (%S+)([^\n]*)\n') do
+        local spent, reserved, buckets = read_total(cell, rolling)
+        if limit ~= '-' and amount ~= '0' and tonumber(spent) + tonumber(reserved) + tonumber(amount) > tonumber(limit) then
+            fits = false
+        end
+        claims[#claims + 1] = { cell, amount, kept }
+        standing[#standing + 1] = '[' .. spent .. ',' .. reserved .. (buckets and ',' .. buckets or '') .. ']'
+    end
+    if fits and ARGV[5] ~= 'look' then
+        for _, claim in ipairs(claims) do
+            if claim[2] ~= '0' then
+                add(own, plane, claim[1], '0', claim[2], claim[3])
+            end
+        end
+        write_seq()
+    end
+    return answer(fits and 'ok' or 'short', '[' .. table.concat(standing, ',') .. ']')
+end
+
+-- ARGV[4]: a line for each cell: cell, what is added to spent and to reserved, kept until.
+local function move()
+    for cell, spent, reserved, kept in string.gmatch(ARGV[4], '(%S+) (%S+) (%S+) (%S+)\n') do
+        add(own, plane, cell, spent, reserved, kept)
+    end
+    write_seq()
+    return answer('ok')
+end
+
+-- A plane begins to speak. ARGV[4]: a name for a new era, ARGV[5]: this Redis's run, ARGV[6]: how long a new epoch is closed, in µs.
+local function begin()
+    local found = redis.call('HMGET', state, 'era', 'epoch', 'run', 'token:' .. plane)
+    local era, epoch, opens = found[1], found[2], string.format('%.0f', now_us + ARGV[6])
+    local is_torn = era and found[4] and redis.call('HGET', own, 'era') ~= era and string.find(found[4], era .. '.', 1, true) == 1
+    if not era or redis.call('HGET', totals, 'era') ~= era or is_torn then
+        redis.call('DEL', state, totals, changes, ends)
+        era, epoch = ARGV[4], '1'
+        redis.call('HSET', state, 'era', era, 'epoch', epoch, 'run', ARGV[5], 'opens', opens)
+        redis.call('HSET', totals, 'era', era)
+    elseif found[3] ~= ARGV[5] then
+        epoch = tostring(redis.call('HINCRBY', state, 'epoch', 1))
+        redis.call('HSET', state, 'run', ARGV[5], 'opens', opens)
+    end
+    if redis.call('HGET', own, 'era') ~= era then
+        redis.call('DEL', own, old)
+    elseif redis.call('EXISTS', old) == 1 then -- it broke off while it spoke
+        local fields = redis.call('HGETALL', own)
+        for index = 1, #fields, 2 do
+            if fields[index] ~= 'era' then
+                redis.call('HINCRBY', old, fields[index], fields[index + 1])
+            end
+        end
+        redis.call('DEL', own)
+    else
+        redis.call('RENAME', own, old)
+        redis.call('HDEL', old, 'era')
+    end
+    token = era .. '.' .. epoch .. '.' .. redis.call('HINCRBY', state, 'generation', 1)
+    redis.call('HSET', own, 'era', era)
+    redis.call('HSET', state, 'token:' .. plane, token, 'spoke:' .. plane, epoch)
+    return answer('ok', '"' .. token .. '"', redis.call('HGET', state, 'opens'))
+end
+
+-- ARGV[4]: whose; ARGV[5]: a line for each cell: cell, spent, reserved, kept until. Its own amounts are the truth; those of another plane
+-- count only while that one has not spoken in this epoch, and where they are more than what is known.
+local function put(era, epoch)
+    local who = ARGV[4]
+    local hash = state .. ':plane:' .. who
+    if who ~= plane then
+        if redis.call('HGET', state, 'spoke:' .. who) == epoch then
+            return answer('ok')
+        elseif redis.call('HGET', hash, 'era') ~= era then
+            redis.call('DEL', hash, hash .. ':old')
+            redis.call('HSET', hash, 'era', era)
+        end
+    end
+    for cell, spent, reserved, kept in string.gmatch(ARGV[5], '(%S+) (%S+) (%S+) (%S+)\n') do
+        if who == plane then
+            remove(old, cell)
+            add(hash, who, cell, spent, reserved, kept)
+        else
+            local known = redis.call('HMGET', hash, 's:' .. cell, 'r:' .. cell)
+            if tonumber(spent) + tonumber(reserved) > tonumber(known[1] or 0) + tonumber(known[2] or 0) then
+                remove(hash, cell)
+                add(hash, who, cell, spent, reserved, kept)
+            end
+        end
+    end
+    write_seq()
+    return answer('ok')
+end
+
+-- A plane has said all: what it did not speak of, it does not have.
+local function join()
+    for _, field in ipairs(redis.call('HKEYS', old)) do
+        local cell = string.sub(field, 3)
+        remove(old, cell)
+        drop_empty_total(cell)
+        note_change(plane, cell, '-')
+    end
+    redis.call('DEL', old)
+    write_seq()
+    return answer('ok')
+end
+
+-- Forgets cells of windows that are past, in which nothing is reserved.
+local function sweep()
+    local now_s = math.floor(now_us / 1000000)
+    for _, member in ipairs(redis.call('ZRANGEBYSCORE', ends, '-inf', now_s, 'LIMIT', 0, 100)) do
+        local who, cell = string.match(member, '^(%S+) (%S+)$')
+        local hash = state .. ':plane:' .. who
+        if (redis.call('HGET', hash, 'r:' .. cell) or '0') == '0' then
+            remove(hash, cell)
+            drop_empty_total(cell)
+            redis.call('ZREM', changes, member)
+            redis.call('ZREM', ends, member)
+        else
+            redis.call('ZADD', ends, now_s + 3600, member)
+        end
+    end
+end
+
+-- What the other planes changed since ARGV[4], at most ARGV[5] cells; older of them are not told twice.
+local function beat(opens)
+    sweep()
+    local last, told = ARGV[4], {}
+    local found = redis.call('ZRANGEBYSCORE', changes, '(' .. last, '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[5])
+    for index = 1, #found, 2 do
+        local who, cell = string.match(found[index], '^(%S+) (%S+)$')
+        last = found[index + 1]
+        if who ~= plane then
+            local amounts = redis.call('HMGET', state .. ':plane:' .. who, 's:' .. cell, 'r:' .. cell)
+            told[#told + 1] = '["' .. who .. '","' .. cell .. '",' .. (amounts[1] or '0') .. ',' .. (amounts[2] or '0') .. ']'
+        end
+    end
+    local rest = #found == 2 * ARGV[5] and 'true' or 'false'
+    return answer('ok', string.format('%.0f', opens), last, '[' .. table.concat(told, ',') .. ']', rest)
+end
+
+if verb == 'begin' then
+    return begin()
+end
+local found = redis.call('HMGET', state, 'era', 'epoch', 'opens', 'token:' .. plane)
+local era, epoch = found[1], found[2]
+if not era or redis.call('HGET', totals, 'era') ~= era or redis.call('HGET', own, 'era') ~= era then
+    return answer('lost')
+elseif string.find(token, era .. '.' .. epoch .. '.', 1, true) ~= 1 then
+    return answer('lost')
+elseif found[4] ~= token then
+    return answer('fenced')
+elseif verb == 'take' then
+    return take(tonumber(found[3]))
+elseif verb == 'move' then
+    return move()
+elseif verb == 'put' then
+    return put(era, epoch)
+elseif verb == 'join' then
+    return join()
+end
+return beat(tonumber(found[3]))
