@@ -32,7 +32,7 @@ from proxy.pricing.shelf import FORMAT, BookFile, ModelEntry, ProviderEntry, She
 
 _FOUND_MOST = 4096  # lookups kept; the oldest goes when one more comes
 _TIER_PREFIX = re.compile(r"\A(on_demand_|service_tier_)")
-Source = Literal["override", "book", "upstream", "unbilled", "none"]
+Source = Literal["override", "book", "upstream", "unbilled", "reserved", "none"]
 
 
 class BookError(Exception):
@@ -94,6 +94,21 @@ class Book:
             return Priced(usage.cost_nano_usd, "upstream", self.version)
         cost = found.sheet.charge(usage) if found.sheet is not None else None
         return Priced(cost, found.source if cost is not None else "none", self.version)
+
+    def sheets(
+        self, upstream: str, provider: str | None, model: str | None, service_tier: str | None, *, all_tiers: bool, minute: int
+    ) -> list[Sheet]:
+        """The sheets that may hold for a call of a model in a minute since the epoch, none where its price is unknown.
+
+        `all_tiers`: over all service tiers, and not that of `service_tier` alone.
+        """
+        if all_tiers and (listed := self.find_model(provider, model) if model else None):
+            found = self._search(upstream, provider, (model,), None, False, minute)
+            if found.source == "book" and found.sheet is not None:
+                entry, own = listed
+                return [found.sheet, *(found.sheet.overlay(one.sheet) for one in entry.variants if own)]
+        found = self._look_up(upstream, provider, (model,), service_tier, False, minute)
+        return [] if found.sheet is None else [found.sheet]
 
     def provider_of(self, upstream_name: str, host: str) -> str | None:
         """The provider behind an upstream: by its host or URL, which is the stronger sign, else by its name."""
