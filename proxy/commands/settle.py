@@ -56,6 +56,8 @@ def describe(settled: Mapping[str, Any]) -> str:
     for cell, amount in settled["adjusted"].items():
         unit = read_prefix(cell.partition("?")[0])[1]
         lines.append(f"  {cell}: {'+' if amount > 0 else ''}{write_amount(amount, unit)}")
+    if settled.get("note"):
+        lines.append(f"  {settled['note']}")
     return "\n".join(lines) + "\n"
 
 

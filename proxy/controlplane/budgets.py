@@ -20,7 +20,7 @@ from proxy.toll.terms import Balance
 
 COLUMNS = [
     "budget", "scope", "unit", "mode", "per", "limit_amount", "spent_amount", "reserved_amount", "left_amount", "used_percent", "starts_ns",
-    "resets_at_ns", "resets_in_ns", "forecast_amount", "last_hour_amount", "used_up_ns", "used_up_in_ns",
+    "resets_at_ns", "resets_in_ns", "forecast_amount", "by_last_hour_amount", "used_up_ns", "used_up_in_ns",
 ]  # fmt: skip
 _SPENT = (
     "SELECT cell, sum(amount)::BIGINT FROM (SELECT unnest(map_keys(charged)) AS cell, unnest(map_values(charged)) AS amount FROM calls_now "

@@ -36,6 +36,7 @@ _CALL = (
     "SELECT upstream, dialect, operation, coalesce(model, model_asked) AS model, model_asked, service_tier, started_ns, outcome, input_tokens, "
     "output_tokens, cost_nano_usd, cost_source, charged FROM calls_now WHERE id = ? LIMIT 1"
 )
+_NO_PRICE = "no price is known for its model, so that its cost stays as it was; say it as well (usd)"
 _LOADED = "SELECT name, position FROM segments"
 Price = Callable[[Mapping[str, Any], Usage], tuple[int | None, str | None]]  # (a call's row, its tokens) → (nano-USD, price version)
 
@@ -61,6 +62,7 @@ class Settled(msgspec.Struct, frozen=True):
     input_tokens: int | None
     output_tokens: int | None
     adjusted: dict[str, int]
+    note: str = ""
 
 
 class Precedence:
@@ -120,9 +122,10 @@ class Settlement:
             self._await_corrections()
             call = self._find(word.id)
             given, made = (0, 0) if word.nothing else (word.input_tokens, word.output_tokens)
-            version = None
+            version, note = None, ""
             if nano_usd is None and given is not None and made is not None:
                 nano_usd, version = self._price(call, Usage(input_tokens=given, output_tokens=made))
+                note = _NO_PRICE if nano_usd is None else ""
             adjusted = adjust(call["charged"] or {}, nano_usd, None if given is None or made is None else given + made)
             correction = Correction(
                 id=word.id, at_ns=self._clock_ns(), by=word.by, input_tokens=given, output_tokens=made, cost_nano_usd=nano_usd,
@@ -132,7 +135,7 @@ class Settlement:
                 raise NotDone(503, "journal_away", "the correction could not be written to the journal (see the log); nothing was changed, try again")
             self._precedence.note(word.id)
         before = call["cost_nano_usd"]
-        return Settled(word.id, word.by, before, before if nano_usd is None else nano_usd, given, made, adjusted)
+        return Settled(word.id, word.by, before, before if nano_usd is None else nano_usd, given, made, adjusted, note)
 
     def _find(self, call_id: str) -> dict[str, Any]:
         columns, rows = self._query(_CALL, [call_id])

@@ -26,7 +26,7 @@ _MAIN = {
     }),
     "budgets": frozenset({
         "budget", "scope", "unit", "limit_amount", "spent_amount", "reserved_amount", "left_amount", "resets_in_ns", "forecast_amount",
-        "last_hour_amount", "used_up_in_ns",
+        "by_last_hour_amount", "used_up_in_ns",
     }),
     "tasks": frozenset({
         "task", "agent", "outcome", "calls", "errors", "input_tokens", "output_tokens", "cost_nano_usd", "left_nano_usd", "left_tokens",
@@ -34,7 +34,9 @@ _MAIN = {
     }),
 }  # fmt: skip
 _MOMENTS = frozenset({"at_ns", "started_ns", "first_seen_ns", "last_seen_ns", "starts_ns", "resets_at_ns", "used_up_ns"})
-_MAY_BE_ABSENT = frozenset({"resets_in_ns", "used_up_in_ns", "limit_nano_usd", "left_nano_usd", "limit_tokens", "left_tokens"})  # "-", not "unknown"
+_MAY_BE_ABSENT = frozenset({  # "-", not "unknown"
+    "resets_in_ns", "used_up_in_ns", "limit_nano_usd", "left_nano_usd", "limit_tokens", "left_tokens", "cost_per_success_nano_usd",
+})  # fmt: skip
 
 
 def write_usd(nano_usd: int) -> str:
@@ -83,6 +85,8 @@ def _is_moment(column: str) -> bool:
 
 
 def _head(column: str) -> str:
+    if column == "by_last_hour_amount":
+        return "by hour"
     if column.endswith("_nano_usd"):
         return column.removesuffix("_nano_usd").replace("_", " ")
     return column.removesuffix("_ns").removesuffix("_tokens").removesuffix("_amount").replace("_", " ")

@@ -87,7 +87,8 @@ def test_what_is_said_of_a_call_is_sent_with_the_token(
 
 
 def test_what_did_not_change_is_said_so() -> None:
-    assert describe(SETTLED | {"cost_before_nano_usd": None, "cost_nano_usd": None, "adjusted": {}}) == "call call-1: cost unknown, as before\n"
+    nothing = SETTLED | {"cost_before_nano_usd": None, "cost_nano_usd": None, "adjusted": {}, "note": "no price is known"}
+    assert describe(nothing) == "call call-1: cost unknown, as before\n  no price is known\n"
 
 
 def test_wrong_words_and_refusals_say_what_to_do(config: str, port: AdminPort, capsys: pytest.CaptureFixture) -> None:
@@ -100,6 +101,7 @@ def test_wrong_words_and_refusals_say_what_to_do(config: str, port: AdminPort, c
 
 
 def test_without_a_running_weighbridge_nothing_is_settled(config: str, port: AdminPort, capsys: pytest.CaptureFixture) -> None:
+    port.server.shutdown()
     port.server.server_close()
     assert main(["settle", "call-1", "--nothing", "--config", config]) == 1
     assert "start it" in capsys.readouterr().err

@@ -52,7 +52,7 @@ def test_every_account_has_what_is_left_and_a_forecast_the_most_used_first(store
     assert [row["used_percent"] for row in made] == [100.0, 75.0, 61.7, 1.0, None]
     day = made[1]
     assert (day["limit_amount"], day["spent_amount"], day["reserved_amount"], day["left_amount"]) == (20 * 10**9, 12 * 10**9, 3 * 10**9, 5 * 10**9)
-    assert (day["resets_in_ns"], day["forecast_amount"], day["last_hour_amount"]) == (18 * HOUR_NS, 48 * 10**9, 48 * 10**9)
+    assert (day["resets_in_ns"], day["forecast_amount"], day["by_last_hour_amount"]) == (18 * HOUR_NS, 48 * 10**9, 48 * 10**9)
     assert (day["used_up_in_ns"], day["used_up_ns"]) == (HOUR_NS * 5 // 2, NOW_NS + HOUR_NS * 5 // 2)
     assert (made[0]["used_up_in_ns"], made[4]["left_amount"], made[4]["used_up_ns"]) == (0, None, None)
 
@@ -63,7 +63,7 @@ def test_without_the_database_only_the_last_hour_is_missing() -> None:
 
     made = budgets(query, BALANCES, {}, 100, NOW_NS)
     day = rows(made)[1]
-    assert (day["last_hour_amount"], day["forecast_amount"], day["used_up_in_ns"]) == (None, 48 * 10**9, HOUR_NS * 5 // 2)
+    assert (day["by_last_hour_amount"], day["forecast_amount"], day["used_up_in_ns"]) == (None, 48 * 10**9, HOUR_NS * 5 // 2)
     assert "without the forecast by the last hour" in made.note
 
 
@@ -87,7 +87,7 @@ def test_the_table_fits_a_terminal_and_json_and_csv_are_exact(store: Store) -> N
     lines = show.write_table(made).splitlines()
     assert max(map(len, lines)) <= 120
     assert [" ".join(lines[place].split()) for place in (0, 3, 4)] == [
-        "budget scope unit limit spent reserved left resets in forecast last hour used up in",
+        "budget scope unit limit spent reserved left resets in forecast by hour used up in",
         "agent-day agent=research er usd $20.00 $12.00 $3.00 $5.00 18 h 0 min $48.00 $48.00 2 h 30 min",
         "agent-day agent=writer model=m tokens 2M 1.23M 0 765.43k 18 h 0 min 4.93M 1.23M -",
     ]
@@ -102,6 +102,6 @@ def test_the_table_fits_a_terminal_and_json_and_csv_are_exact(store: Store) -> N
     assert "limit_usd" not in msgspec.json.decode(show.write(made, "json"))["rows"][2]
     csv = show.write(made, "csv").splitlines()
     assert csv[0] == (
-        "budget,scope,unit,mode,per,limit,spent,reserved,left,used_percent,starts,resets_at,resets_in_ns,forecast,last_hour,used_up,used_up_in_ns"
+        "budget,scope,unit,mode,per,limit,spent,reserved,left,used_percent,starts,resets_at,resets_in_ns,forecast,by_last_hour,used_up,used_up_in_ns"
     )
     assert csv[2].startswith("agent-day,agent=research er,usd,enforce,day,20.00,12.00,3.00,5.00,75.0,")

@@ -93,7 +93,8 @@ def test_nothing_frees_money_and_tokens_and_the_call_still_counts(desk: Desk) ->
 def test_tokens_are_priced_unless_dollars_are_said_as_well(desk: Desk) -> None:
     assert desk.settle(input_tokens=10, output_tokens=5)["adjusted"] == {DAY: 20_000 - 1001, ALL: 20_000 - 1001, TOKENS: 15 - 111}
     assert desk.settle(input_tokens=10, output_tokens=6, usd=0.001)["adjusted"] == {DAY: 980_000, ALL: 980_000, TOKENS: 1}
-    assert desk.settle(id="call-2", input_tokens=1, output_tokens=1)["cost_nano_usd"] == 1002, "without a price the cost stays as it was"
+    unpriced = desk.settle(id="call-2", input_tokens=1, output_tokens=1)
+    assert unpriced["cost_nano_usd"] == 1002 and "no price is known" in unpriced["note"]
     assert desk.row("call-2")["charged"] == {ALL: 7, CALLS: 1}
 
 
