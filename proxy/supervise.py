@@ -22,10 +22,12 @@ from pathlib import Path
 
 from proxy.config import Config, ConfigError, Listen, load
 from proxy.pricing.shelf import is_current
+from proxy.token import make_token
 
 log = logging.getLogger("weighbridge")
 _BACKLOG = 4096
 _MAX_PAUSE_S = 0.5  # callers wait in the backlog meanwhile
+_UNHEARD_S = 10.0  # a signal sent so shortly before the end of a process may not have been acted on
 
 
 class CannotStart(Exception):
@@ -69,13 +71,22 @@ def prepare_state(config: Config) -> int:
     return lock
 
 
+def prepare_token(config: Config) -> None:
+    """Make the admin token where there is none, before anybody is told that we are ready. Raises `CannotStart`."""
+    try:
+        make_token(config.admin_token)
+    except OSError as error:
+        reason = f"the admin token {config.admin_token} cannot be read or made: {error.strerror}"
+        raise CannotStart(f"{reason}; let this user read it, or remove it so that another is made.") from None
+
+
 class Child:
     """One process to keep running."""
 
     def __init__(self, name: str, arguments: list[str], descriptors: list[int]) -> None:
         self.name = name
         self.process: asyncio.subprocess.Process | None = None
-        self._owed: set[signal.Signals] = set()  # signals that came while it did not run
+        self._sent: dict[signal.Signals, float] = {}  # signal → when it was last sent
         self._arguments = [sys.executable, "-m", *arguments]
         self._descriptors = descriptors
 
@@ -85,8 +96,8 @@ class Child:
         while not stopping.is_set():
             born = time.monotonic()
             self.process = await asyncio.create_subprocess_exec(*self._arguments, pass_fds=self._descriptors, stdin=asyncio.subprocess.DEVNULL)
-            while self._owed:
-                self.process.send_signal(self._owed.pop())
+            for number in [number for number, at in self._sent.items() if born - at < _UNHEARD_S]:
+                self.process.send_signal(number)  # it came while nobody ran, or its end came before its answer
             code = await self.process.wait()
             if stopping.is_set():
                 return
@@ -98,10 +109,9 @@ class Child:
                 continue
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it a signal, once it runs."""
-        if self.process is None or self.process.returncode is not None:
-            self._owed.add(number)
-        else:
+        """Send it a signal; where it does not run, or ends soon after, it is sent to the next one."""
+        self._sent[number] = time.monotonic()
+        if self.process is not None and self.process.returncode is None:
             self.process.send_signal(number)
 
     async def stop(self, grace_s: float) -> None:
@@ -202,6 +212,7 @@ def serve(config_path: str | None) -> int:
     try:
         config = load(config_path)
         lock = prepare_state(config)
+        prepare_token(config)
         asyncio.run(run(config_path, config))
     except ConfigError as error:
         print(error, file=sys.stderr)

@@ -102,11 +102,11 @@ def wait_until(condition: Callable[[], object], seconds: float = 30) -> None:
 
 
 @contextlib.contextmanager
-def serve(folder: Path, **settings: object) -> Iterator[Bridge]:
+def serve(folder: Path, stdin: int | None = None, **settings: object) -> Iterator[Bridge]:
     """Run `weighbridge serve` until the block ends; it must then stop in order."""
     path = write_config(folder, **settings)
     log = (folder / "log").open("ab")
-    process = subprocess.Popen([*SERVE, "--config", str(path)], stdout=subprocess.PIPE, stderr=log, text=True)
+    process = subprocess.Popen([*SERVE, "--config", str(path)], stdin=stdin, stdout=subprocess.PIPE, stderr=log, text=True)
     assert process.stdout is not None
     try:
         greeting = ""
@@ -184,6 +184,12 @@ def test_a_state_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "state").write_text("a file stands where the folder should be")
     done = subprocess.run([*SERVE, "--config", str(write_config(tmp_path))], capture_output=True, text=True, timeout=30)
     assert done.returncode == 1 and "state_dir" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_token_that_cannot_be_read_is_named(tmp_path):
+    (tmp_path / "state" / "admin-token").mkdir(parents=True)
+    done = subprocess.run([*SERVE, "--config", str(write_config(tmp_path))], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1 and "admin-token cannot be read or made" in done.stderr and "Traceback" not in done.stderr
 
 
 class Load:

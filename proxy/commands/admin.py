@@ -10,8 +10,8 @@ import urllib.request
 from typing import Any
 
 from proxy.config import Config, Listen
-from proxy.controlplane.door import read_token
 from proxy.controlplane.reports import BadQuestion
+from proxy.token import read_token
 
 _TIMEOUT_S = 40.0
 

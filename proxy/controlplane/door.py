@@ -1,18 +1,14 @@
-"""The admin port's door: what only a bearer of the admin token may do, and the token itself.
+"""The admin port's door: what only a bearer of the admin token may do.
 
-Everything that changes something comes through here: `Authorization: Bearer <token>`, a JSON body, a JSON answer. The token is 32 random
-bytes as hexadecimal digits in a file of the state folder that only its owner can read, so that whoever may read that file may give orders.
+Everything that changes something comes through here: `Authorization: Bearer <token>`, a JSON body, a JSON answer.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hmac
-import os
-import secrets
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
-from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -21,7 +17,6 @@ from aiohttp import web
 from proxy.controlplane import show
 from proxy.controlplane.reports import BadQuestion, Report
 
-_SHORTEST_TOKEN = 32
 Perform = Callable[[str, bytes], dict[str, Any]]  # (what stands in the address, body) → answer; raises BadQuestion, NotDone
 Body = TypeVar("Body", bound=msgspec.Struct)
 
@@ -47,31 +42,6 @@ class Change(msgspec.Struct, frozen=True):
     method: str
     address: str
     perform: Perform
-
-
-def make_token(path: Path) -> str:
-    """The token of a file, which is made where there is none or none that is long enough. Raises OSError."""
-    try:
-        token = read_token(path)
-    except FileNotFoundError:
-        token = ""
-    if len(token) >= _SHORTEST_TOKEN:
-        return token
-    token, draft = secrets.token_hex(32), path.with_suffix(".draft")
-    draft.unlink(missing_ok=True)
-    file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(file, token.encode() + b"\n")
-        os.fsync(file)
-    finally:
-        os.close(file)
-    draft.replace(path)
-    return token
-
-
-def read_token(path: Path) -> str:
-    """The token of a file. Raises OSError."""
-    return path.read_text(encoding="utf-8", errors="replace").strip()
 
 
 def read_body(body: bytes, kind: type[Body]) -> Body:

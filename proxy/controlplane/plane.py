@@ -29,7 +29,7 @@ from proxy.controlplane.api import Admin
 from proxy.controlplane.balances import Balances
 from proxy.controlplane.changes import list_keys, list_orders, make_changes
 from proxy.controlplane.desk import Desk
-from proxy.controlplane.door import Door, add_list, make_token
+from proxy.controlplane.door import Door, add_list
 from proxy.controlplane.estimator import Estimator
 from proxy.controlplane.gauges import make_budget_gauges, make_gauges
 from proxy.controlplane.journal_writer import JournalWriter
@@ -40,6 +40,7 @@ from proxy.controlplane.reloader import Reloader
 from proxy.controlplane.samples import SampleReceiver, bind
 from proxy.controlplane.settlement import Precedence, Settlement, make_price
 from proxy.pricing.providers import Providers, load_book
+from proxy.token import make_token
 
 log = logging.getLogger("weighbridge.controlplane")
 _REPORT_THREADS = 3

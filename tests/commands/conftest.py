@@ -19,10 +19,11 @@ from proxy.config import Config, load
 from proxy.controlplane.api import answer_errors
 from proxy.controlplane.changes import list_keys, list_orders, make_changes
 from proxy.controlplane.desk import Desk
-from proxy.controlplane.door import Door, add_list, make_token
+from proxy.controlplane.door import Door, add_list
 from proxy.controlplane.journal_writer import JournalWriter
 from proxy.controlplane.reloader import Reloader
 from proxy.orders import Orders, read_orders
+from proxy.token import make_token
 
 
 class Office:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.commands.admin import CannotAnswer, NothingRuns, change, fetch
-from proxy.controlplane.door import make_token
+from proxy.token import make_token
 from tests.commands.conftest import Office
 from tests.test_cli import answer_with
 

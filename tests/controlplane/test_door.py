@@ -11,12 +11,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
-import pytest
 from aiohttp import web
 
 from proxy.controlplane.api import answer_errors
 from proxy.controlplane.changes import list_keys, list_orders, make_changes
-from proxy.controlplane.door import Change, Door, add_list, make_token
+from proxy.controlplane.door import Change, Door, add_list
 from proxy.orders import Orders, read_orders
 from tests.controlplane.test_desk import Room
 
@@ -146,20 +145,3 @@ def test_a_hundred_orders_at_once_all_hold(tmp_path: Path) -> None:
 
     orders = asyncio.run(scenario())
     assert sorted(one.value or "" for one in orders.orders) == sorted(f"a-{number}" for number in range(100))
-
-
-@pytest.mark.parametrize("content", [None, b"", b"short\n", b"\xff"])
-def test_a_token_is_made_where_there_is_none_worth_the_name(tmp_path: Path, content: bytes | None) -> None:
-    path = tmp_path / "admin-token"
-    if content is not None:
-        path.write_bytes(content)
-    token = make_token(path)
-    assert len(bytes.fromhex(token)) == 32 and path.stat().st_mode & 0o777 == 0o600
-    assert make_token(path) == token and path.read_text() == token + "\n"
-    assert [one.name for one in tmp_path.iterdir()] == ["admin-token"]
-
-
-def test_a_token_of_the_operators_own_is_kept(tmp_path: Path) -> None:
-    path = tmp_path / "admin-token"
-    path.write_text("an operator's own token, and a long one")
-    assert make_token(path) == "an operator's own token, and a long one"
