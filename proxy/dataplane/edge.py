@@ -22,8 +22,10 @@ from proxy.errors import Refusal, body
 
 SECOND = b"X-Weighbridge-Second-"  # stands before the name, so that its spelling stays
 _MAX_HEAD_BYTES = 64 * 1024
-_REASONS = {400: b"Bad Request", 401: b"Unauthorized", 403: b"Forbidden", 404: b"Not Found", 413: b"Content Too Large", 500: b"Internal Server Error",
-            502: b"Bad Gateway", 503: b"Service Unavailable", 504: b"Gateway Timeout"}  # fmt: skip
+_REASONS = {
+    400: b"Bad Request", 401: b"Unauthorized", 402: b"Payment Required", 403: b"Forbidden", 404: b"Not Found", 413: b"Content Too Large",
+    429: b"Too Many Requests", 500: b"Internal Server Error", 502: b"Bad Gateway", 503: b"Service Unavailable", 504: b"Gateway Timeout",
+}  # fmt: skip
 
 if HttpRequestParser.__module__ != "aiohttp._http_parser":
     raise RuntimeError("aiohttp runs without its C parser, whose strictness we rely on; unset AIOHTTP_NO_EXTENSIONS and reinstall aiohttp")

@@ -91,6 +91,11 @@ def read_head(raw: tuple[tuple[bytes, bytes], ...]) -> Head:
     return Head(forward, fields)
 
 
+def drop_coding(head: Head) -> Head:
+    """The head of a request whose body is sent on decoded."""
+    return Head([(name, value) for name, value in head.forward if name.lower() != b"content-encoding"], head.fields)
+
+
 def drop_named(headers: Headers, connection: str) -> Headers:
     """The headers without those that a `Connection` field names as hop-by-hop."""
     if connection.lower() in ("keep-alive", "close"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from functools import partial
 from itertools import count
 
 import msgspec
@@ -12,11 +13,13 @@ from aiohttp import web
 
 from proxy.call import Ask, Call
 from proxy.config import DIALECTS, Config, Upstream
+from proxy.dataplane.admission import Admission, make_subject
 from proxy.dataplane.edge import Edge, Sent, write_refusal
 from proxy.dataplane.forward import decode_body, make_head, read_body, send_stream
-from proxy.dataplane.headers import Head, presented_key, put_key, read_head
+from proxy.dataplane.headers import Head, drop_coding, presented_key, put_key, read_head
 from proxy.dataplane.identify import Identifier, Place, read_place
 from proxy.dataplane.journal import JournalWriter
+from proxy.dataplane.meter import Meter, MeteredRelay
 from proxy.dataplane.outbox import Outbox
 from proxy.dataplane.relay import Relay
 from proxy.dataplane.settle import Settler
@@ -40,7 +43,9 @@ def new_id(now_ns: int) -> str:
 class Traffic:
     """Everything that carries calls: pools, identities, journal, settler; and the calls in flight."""
 
-    def __init__(self, config: Config, upstreams: dict[str, Upstream], keys: dict[str, str], journal: JournalWriter, settler: Settler) -> None:
+    def __init__(
+        self, config: Config, upstreams: dict[str, Upstream], keys: dict[str, str], journal: JournalWriter, settler: Settler, admission: Admission
+    ) -> None:
         self.opened = 0
         self.in_flight: set[Relay | Tunnel] = set()
         self._outbox = Outbox(journal)
@@ -53,6 +58,7 @@ class Traffic:
         self._signers = {name: Signer(name, one.sign.partition(":")[2]) for name, one in upstreams.items() if one.sign}
         self._journal = journal
         self._settler = settler
+        self._admission = admission
 
     async def carry(self, request: web.BaseRequest) -> Sent:
         """Carry one call from its head to its record."""
@@ -66,16 +72,26 @@ class Traffic:
             fields = head.fields
             self._meet(call, place, fields)
             upstream = self._route(call, place)
-            body = await self._read(call, fields, request, upstream)
+            body, content = await self._read(call, fields, request, upstream)
             call.identity = self._identifier.identify(place, fields, call.ask, call.secret)
             upgrade = fields.get("upgrade", "").lower() == "websocket"
-            wire = self._make_head(call, place, head, body, upgrade)
             read_ns = time.time_ns()
-            if not upgrade:  # the calls on a socket are opened one by one
-                self._admit(call)
+            target = place.rest
+            if not upgrade:  # the calls on a socket are admitted and opened one by one
+                changed, target = await self._admission.admit(call, content, target)
+                if changed is not content:
+                    body, head = changed, drop_coding(head)
+            wire = self._make_head(call, target, head, body, upgrade)
+            if not upgrade:
+                self._open(call)
             connection = await self.pools[place.upstream].take()
             if upgrade:
-                relay = Tunnel(call, edge, connection, self._settler.settle, self._admit, new_id)
+                relay = Tunnel(call, edge, connection, self._settler.settle, self._open, new_id, self._admission)
+            elif call.toll.is_metered:
+                meter = Meter(call, self._admission.extend, partial(self._admission.weigher.count_output, call))
+                relay = MeteredRelay(
+                    call, edge, connection, self._settler.settle, meter, keep_alive=request.keep_alive, http_1_0=request.version < (1, 1)
+                )
             else:
                 relay = Relay(call, edge, connection, self._settler.settle, keep_alive=request.keep_alive, http_1_0=request.version < (1, 1))
             self.in_flight.add(relay)
@@ -83,7 +99,7 @@ class Traffic:
             if edge.writing_paused:  # by the answer before this one
                 relay.client_paused(True)
             call.answer.sent_ns = time.time_ns()
-            call.answer.added_ns = call.answer.sent_ns - read_ns
+            call.answer.added_ns = call.answer.sent_ns - read_ns - call.toll.waited_ns
             connection.start(relay, call.method, wire + body if body else wire, upgrade=upgrade, complete=body is not None)
             if body is None:
                 await send_stream(call, relay, connection, request, self._config.limits)
@@ -101,6 +117,13 @@ class Traffic:
         finally:
             edge.relay = None
             self._finish(call, place, fields, relay)
+
+    def end_running(self) -> None:
+        """End the running calls that orders say are to be ended."""
+        for relay in list(self.in_flight):
+            refusal = self._admission.orders.find_end(make_subject(relay.call))
+            if refusal is not None:
+                relay.end_by_order(refusal)
 
     # --- the stages -----------------------------------------------------------------------------------------------
 
@@ -126,19 +149,24 @@ class Traffic:
         retry = fields.get("x-stainless-retry-count", "")
         call.retry = int(retry) if retry.isdecimal() and len(retry) < 6 else 0
 
-    async def _read(self, call: Call, fields: dict[str, str], request: web.BaseRequest, upstream: Upstream) -> bytes | None:
-        """Read what the request asks. Its body; None where that is to be streamed through."""
+    async def _read(self, call: Call, fields: dict[str, str], request: web.BaseRequest, upstream: Upstream) -> tuple[bytes | None, bytes | None]:
+        """Read what the request asks. Its body as it came and decoded; None where it is to be streamed through, or cannot be decoded."""
         kind, limits = call.kind, self._config.limits
         if "expect" in fields and request.version >= (1, 1) and request.body_exists and request.transport is not None:
             request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        if not kind.json_body and call.upstream not in self._signers:
+        if not kind.json_body:
             call.ask = Ask(model=kind.model, stream=bool(kind.stream))
-            return None if request.body_exists else b""
+            if not request.body_exists:
+                return b"", b""
+            if not self._is_form(fields, request) and call.upstream not in self._signers:
+                return None, None
         body = await read_body(request, limits)
         call.request_bytes = len(body)
-        content = await decode_body(body, fields.get("content-encoding"), limits.body_bytes) if kind.json_body else None
+        content = None
+        if kind.json_body or self._is_form(fields, request):
+            content = await decode_body(body, fields.get("content-encoding"), limits.body_bytes)
         if content is None:
-            return body
+            return body, None
         try:
             call.ask = read_ask(kind, content, fields.get("content-type", ""))
         except msgspec.DecodeError as error:
@@ -146,14 +174,24 @@ class Traffic:
             raise Refusal("caller_invalid_json", f"The request body is not valid JSON ({where}).") from None
         if kind.needs_model and call.ask.model is None and kind.model is None and not upstream.model_optional:
             raise Refusal("caller_model_absent", "The request names no model: set the field `model` (or `model_optional: true` for this upstream).")
-        if self._config.capture.content or not call.ask.usage_expected or next(_samples) % 64 == 0:
+        if kind.json_body and (self._config.capture.content or not call.ask.usage_expected or next(_samples) % 64 == 0):
             call.body = content
-        return body
+        return body, content
 
-    def _make_head(self, call: Call, place: Place, head: Head, body: bytes | None, upgrade: bool) -> bytes:
+    def _is_form(self, fields: dict[str, str], request: web.BaseRequest) -> bool:
+        """Whether the body is a form that must be read before it goes up, because a budget or a limit may concern what it asks."""
+        return (
+            not self._admission.is_idle
+            and fields.get("content-type", "").lower().startswith("multipart/")
+            and (request.content_length or 0) <= self._config.limits.body_bytes
+        )
+
+    def _make_head(self, call: Call, target: str, head: Head, body: bytes | None, upgrade: bool) -> bytes:
         """The bytes of the upstream request's head. Raises `Refusal` policy_no_upstream_key."""
-        forward, target = head.forward, place.rest
-        key = self._keys.get(place.upstream)
+        forward = head.forward
+        if call.toll.is_metered:  # an answer that may be cut has to be read as it flows
+            forward = [(name, value) for name, value in forward if name.lower() != b"accept-encoding"] + [(b"Accept-Encoding", b"identity")]
+        key = self._keys.get(call.upstream)
         if key is not None:
             path, _, query = target.partition("?")
             forward, query = put_key(forward, query, call.dialect, key)
@@ -169,12 +207,13 @@ class Traffic:
             extra = [b"Transfer-Encoding: chunked" if length is None else b"Content-Length: " + length.encode("latin-1")]
         elif body or "content-length" in head.fields:
             extra = [b"Content-Length: %d" % len(body)]
-        pool = self.pools[place.upstream]
-        if signer := self._signers.get(place.upstream):
+        pool = self.pools[call.upstream]
+        if signer := self._signers.get(call.upstream):
             forward = signer.sign(call.method, pool.origin + target, forward, body or b"")
         return make_head(call.method, pool, target, forward, extra)
 
-    def _admit(self, call: Call) -> None:
+    def _open(self, call: Call) -> None:
+        """Note in the journal that a call goes upstream, and what is reserved for it."""
         who = call.identity
         assert who is not None
         self.opened += 1
@@ -183,6 +222,7 @@ class Traffic:
                 id=call.id, started_ns=call.started_ns, agent=who.agent, rung=who.rung, task=who.task, session=who.session, team=who.team,
                 upstream=call.upstream, dialect=call.dialect, format=call.kind.format, operation=call.kind.operation, method=call.method,
                 path=call.path, model_asked=call.kind.model or call.ask.model, stream=call.ask.stream, request_bytes=call.request_bytes,
+                key=who.key, tags=who.tags, reserved_nano_usd=call.toll.reserved_nano_usd, reserved=call.toll.reserved,
             )
         )  # fmt: skip
 

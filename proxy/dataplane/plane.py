@@ -19,34 +19,57 @@ import time
 import uvloop
 from aiohttp import web
 
-from proxy.config import Config, Upstream, load
+from proxy.config import Config, ConfigError, Upstream, load
+from proxy.dataplane.admission import Admission
 from proxy.dataplane.edge import Edge, EdgeServer, Sent
+from proxy.dataplane.estimate import ByteRatios
 from proxy.dataplane.journal import JournalWriter
+from proxy.dataplane.obey import OrdersFile
 from proxy.dataplane.path import Traffic
 from proxy.dataplane.samples import SampleSender
 from proxy.dataplane.settle import Settler
-from proxy.pricing.providers import load_book
+from proxy.dataplane.till import Till
+from proxy.dataplane.weigher import Weigher
+from proxy.pricing.providers import Providers, load_book
 from proxy.record import Pulse
+from proxy.reload import compare
+from proxy.toll.follow import Follower
+from proxy.toll.gate import Gate
+from proxy.toll.ledger import Ledger
 
 log = logging.getLogger("weighbridge.dataplane")
 _BACKLOG = 4096
-_FLUSHES_A_SECOND = 5  # of the samples
+_LOOKS_A_SECOND = 5  # after orders; the samples are sent as often
 
 
 class DataPlane:
     """All parts of the data plane, wired; `tick` keeps them in order once a second."""
 
-    def __init__(self, config: Config, demo_url: str | None) -> None:
+    def __init__(self, config: Config, demo_url: str | None, config_path: str | None = None) -> None:
         upstreams = dict(config.upstreams)
         if demo_url:
             upstreams["demo"] = Upstream(url=demo_url)
-        keys = {name: os.environ[one.key[4:]] for name, one in upstreams.items() if one.key.startswith("env:")}
+        secrets = {name: os.environ[one.key[4:]] for name, one in upstreams.items() if one.key.startswith("env:")}
         self._config = config
+        self._config_path = config_path
         self._started_ns = time.time_ns()
-        self._journal = JournalWriter(config.journal_dir, config.journal.segment_bytes)
+        self._ledger = Ledger(config.budgets)
+        self._follower = Follower(config.journal_dir, self._ledger)
+        self._follower.recover()
+        self._journal = JournalWriter(config.journal_dir, config.journal.segment_bytes, self._follower.checkpoint)
         self._samples = SampleSender(config.sample_socket)
-        self._settler = Settler(upstreams, load_book(config), self._journal, self._samples)
-        self.traffic = Traffic(config, upstreams, keys, self._journal, self._settler)
+        self._orders = OrdersFile(config.orders)
+        self._gate = Gate(config.rate_limits, config.headroom)
+        book, ratios = load_book(config), ByteRatios()
+        providers = Providers(book, upstreams)
+        self._upstreams = upstreams
+        self._weigher = Weigher(book, providers, config.reservation, ratios)
+        till = Till(self._ledger, self._gate, self._weigher)
+        self._settler = Settler(book, providers, ratios, till, self._journal, self._samples)
+        self._admission = Admission(config, self._orders, self._gate, self._ledger, self._weigher, self._journal)
+        self.traffic = Traffic(config, upstreams, secrets, self._journal, self._settler, self._admission)
+        self._generation = self._orders.orders.config_generation
+        self._obey()
         self._due = time.monotonic() + 1
 
     async def answer(self, request: web.BaseRequest) -> Sent:
@@ -74,6 +97,8 @@ class DataPlane:
             relay.expire(now, limits.first_byte_s, limits.idle_s)
         for pool in self.traffic.pools.values():
             pool.reap()
+        self._gate.tick(time.time_ns())
+        self._follower.catch_up_corrections()
         self._samples.pulse(
             Pulse(
                 pid=os.getpid(), started_ns=self._started_ns, at_ns=time.time_ns(), in_flight=len(self.traffic.in_flight), opened=self.traffic.opened,
@@ -84,9 +109,37 @@ class DataPlane:
             )
         )  # fmt: skip
 
-    def flush_samples(self) -> None:
-        """Send the samples gathered so far."""
+    def look(self) -> None:
+        """Several times a second: send the samples gathered so far, and see whether there are new orders."""
         self._samples.flush()
+        if self._orders.refresh():
+            self._obey()
+
+    def _obey(self) -> None:
+        """Take new orders: keys, the budgets of tasks, a changed config; and end the running calls that are to be ended."""
+        orders = self._orders.orders
+        self._ledger.set_keys([*self._config.identity.keys, *orders.keys])
+        self._ledger.set_tasks(orders.tasks)
+        if orders.config_generation != self._generation:
+            self._generation = orders.config_generation
+            self._reload()
+        self.traffic.end_running()
+
+    def _reload(self) -> None:
+        """Take the config's rules, keys and prices anew; a config at fault changes nothing."""
+        try:
+            config = compare(self._config, load(self._config_path)).config
+        except ConfigError as error:
+            log.error("the changed config is not taken: %s", error)
+            return
+        self._config = config
+        book = load_book(config)
+        providers = Providers(book, self._upstreams)
+        self._settler.configure(book, providers)
+        self._weigher.configure(book, providers, config.reservation)
+        self._ledger.set_keys([*config.identity.keys, *self._orders.orders.keys])
+        self._admission.configure(config)
+        log.info("the changed config is taken")
 
     def close(self) -> None:
         """End what is left and write the journal's last line."""
@@ -96,10 +149,10 @@ class DataPlane:
         self._samples.close()
 
 
-async def run(config: Config, listener: socket.socket, demo_url: str | None, lifeline: int | None) -> None:
+async def run(config: Config, config_path: str | None, listener: socket.socket, demo_url: str | None, lifeline: int | None) -> None:
     """Serve until SIGTERM, SIGINT or the end of the parent, then let running calls end within the grace."""
     loop = asyncio.get_running_loop()
-    plane = DataPlane(config, demo_url)
+    plane = DataPlane(config, demo_url, config_path)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
@@ -111,10 +164,10 @@ async def run(config: Config, listener: socket.socket, demo_url: str | None, lif
     gc.set_threshold(20_000, 20, 20)  # calls make little cyclic garbage; the default looks for it after every few of them
     while not stop.is_set():
         plane.tick()
-        for _ in range(_FLUSHES_A_SECOND):
-            plane.flush_samples()
+        for _ in range(_LOOKS_A_SECOND):
+            plane.look()
             try:
-                await asyncio.wait_for(stop.wait(), 1 / _FLUSHES_A_SECOND)
+                await asyncio.wait_for(stop.wait(), 1 / _LOOKS_A_SECOND)
                 break
             except TimeoutError:
                 continue
@@ -141,7 +194,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     config = load(options.config)
     listener = socket.socket(fileno=options.listener)
-    uvloop.run(run(config, listener, options.demo_url, options.lifeline))
+    uvloop.run(run(config, options.config, listener, options.demo_url, options.lifeline))
 
 
 if __name__ == "__main__":

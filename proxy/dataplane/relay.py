@@ -13,8 +13,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from urllib.parse import quote
 
-from proxy.call import Call, Reading
+from proxy.call import Call, Reading, Toll
 from proxy.dataplane.edge import Edge
 from proxy.dataplane.headers import ResponseHead
 from proxy.dataplane.upstream import Connection
@@ -23,6 +24,18 @@ from proxy.wire import decoder, open_reader, read_limits, request_id
 
 _BATCH_BYTES = 8192
 log = logging.getLogger("weighbridge.relay")
+
+
+def tell_toll(toll: Toll) -> list[bytes]:
+    """The header lines that tell a caller what its budgets did: warnings, and what was changed of its request."""
+    lines = []
+    if toll.warnings:
+        lines.append(b"x-weighbridge-budget: " + ", ".join(toll.warnings).encode())
+    if toll.capped_tokens is not None:
+        lines.append(b"x-weighbridge-max-tokens: %d" % toll.capped_tokens)
+    if toll.asked_model is not None:
+        lines.append(b"x-weighbridge-model-asked: " + quote(toll.asked_model, safe="/:@").encode())
+    return lines
 
 
 class Blind:
@@ -65,6 +78,11 @@ class Relay:
         self._pending: list[bytes] = []
         self._pending_bytes = 0
 
+    @property
+    def call(self) -> Call:
+        """The call whose answer this is; on a WebSocket, the one that opened it."""
+        return self._call
+
     # --- from the upstream ----------------------------------------------------------------------------------------
 
     def head_came(self, head: ResponseHead) -> None:
@@ -85,6 +103,7 @@ class Relay:
         elif framing == "tunnel":
             lines += [b"Connection: Upgrade", b"Upgrade: websocket"]
         lines.append(b"x-weighbridge-call: " + call.id.encode())
+        lines += tell_toll(call.toll)
         lines.append(b"\r\n" if self.keep_alive or framing == "tunnel" else b"Connection: close\r\n\r\n")
         self._out.append(b"\r\n".join(lines))
         self.head_sent = True

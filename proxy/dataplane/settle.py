@@ -13,10 +13,10 @@ from collections import OrderedDict
 import msgspec
 
 from proxy.call import Call, Reading, Usage
-from proxy.config import Upstream
 from proxy.dataplane.estimate import ByteRatios
 from proxy.dataplane.journal import JournalWriter
 from proxy.dataplane.samples import SampleSender
+from proxy.dataplane.till import Till
 from proxy.pricing.book import Book, Priced
 from proxy.pricing.providers import Providers
 from proxy.record import Record, Sample
@@ -33,19 +33,25 @@ _UNKNOWN = Priced(None, "none", "")
 
 
 class Settler:
-    """Owns what settling needs: the price book, the journal, the sample socket and what was learned."""
+    """Owns what settling needs: the price book, the till, the journal, the sample socket and what was learned."""
 
-    def __init__(self, upstreams: dict[str, Upstream], book: Book, journal: JournalWriter, samples: SampleSender) -> None:
+    def __init__(self, book: Book, providers: Providers, ratios: ByteRatios, till: Till, journal: JournalWriter, samples: SampleSender) -> None:
         self.settled = 0
         self.estimates = 0
         self.unread = 0
         self.defects = 0
-        self._providers = Providers(book, upstreams)
+        self._providers = providers
         self._book = book
+        self._till = till
         self._journal = journal
         self._samples = samples
-        self._ratios = ByteRatios()
+        self._ratios = ratios
         self._responses: OrderedDict[str, bool] = OrderedDict()  # response id → already charged
+
+    def configure(self, book: Book, providers: Providers) -> None:
+        """Take changed prices."""
+        self._book = book
+        self._providers = providers
 
     def settle(self, call: Call) -> None:
         """Write the record of a finished call; a second time does nothing."""
@@ -60,8 +66,14 @@ class Settler:
         except Exception:  # settle's step: a defect here must cost figures, never the record
             self.defects += 1
             log.exception("weighing a call failed; its record has no figures")
+        charged: dict[str, int] = {}
+        try:
+            charged, priced = self._till.pay(call, usage, source, priced)
+        except Exception:  # settle's step: a defect here leaves the reservation as it is, which is the safe side
+            self.defects += 1
+            log.exception("settling the reservation of a call failed; it stays reserved")
         self.unread += call.reading.unread
-        self._journal.settled(make_record(call, usage, source, priced))
+        self._journal.settled(make_record(call, usage, source, priced, charged))
         try:
             self._offer_sample(call, usage, source)
         except Exception:  # settle's step: a defect here must cost the sample only
@@ -182,8 +194,9 @@ def hide(text: str, key: str | None) -> str:
     return text.replace(key, "[redacted]") if key and len(key) >= 6 and key in text else text
 
 
-def make_record(call: Call, usage: Usage | None, source: str, priced: Priced) -> Record:
-    """The flat record of a call."""
+def make_record(call: Call, usage: Usage | None, source: str, priced: Priced, charged: dict[str, int]) -> Record:
+    """The flat record of a call; `charged` is what its budgets were charged."""
+    toll = call.toll
     answer, reading, ask, kind, who = call.answer, call.reading, call.ask, call.kind, call.identity
     limits, key = answer.limits, call.secret
     assert who is not None, "a call is identified before it is settled"
@@ -194,9 +207,9 @@ def make_record(call: Call, usage: Usage | None, source: str, priced: Priced) ->
     return Record(
         id=call.id, started_ns=call.started_ns, duration_ns=end_ns - call.started_ns,
         agent=who.agent, rung=who.rung, task=who.task, session=who.session, parent_agent=who.parent_agent, team=who.team,
-        trace_id=who.trace_id, span_id=who.span_id, key_hash=who.key_hash, user_agent=call.user_agent,
+        trace_id=who.trace_id, span_id=who.span_id, key_hash=who.key_hash, key=who.key, tags=who.tags, user_agent=call.user_agent,
         upstream=call.upstream, dialect=call.dialect, format=kind.format, operation=kind.operation, transport=call.transport,
-        method=call.method, path=call.path, model_asked=kind.model or ask.model, model=reading.model, stream=ask.stream,
+        method=call.method, path=call.path, model_asked=toll.asked_model or kind.model or ask.model, model=reading.model, stream=ask.stream,
         service_tier=reading.service_tier or ask.service_tier, max_output_tokens=ask.max_output_tokens, retry=call.retry,
         outcome=call.outcome or name_outcome(call), status=call.refused_status or answer.status, finish=reading.finish,
         error=hide(reading.error, key)[:_MAX_ERROR] if reading.error else None, error_type=reading.error_type,
@@ -208,6 +221,8 @@ def make_record(call: Call, usage: Usage | None, source: str, priced: Priced) ->
         input_image_tokens=usage.input_image_tokens if usage else None, output_image_tokens=usage.output_image_tokens if usage else None,
         web_searches=usage.web_searches if usage else None, usage_source=source,
         cost_nano_usd=priced.cost_nano_usd, cost_source=priced.source, price_version=priced.version or None,
+        reserved_nano_usd=toll.reserved_nano_usd, charged=charged, budget=toll.budget, act=toll.act, capped_tokens=toll.capped_tokens,
+        waited_ns=toll.waited_ns,
         first_byte_ns=_span(answer.first_byte_ns, call), first_token_ns=_span(answer.first_token_ns, call), output_token_ns=output_token_ns,
         added_ns=answer.added_ns, request_bytes=call.request_bytes, response_bytes=answer.response_bytes, chunks=answer.chunks,
         output_bytes=reading.output_bytes, tools=len(reading.tools), unread=reading.unread,

@@ -2,27 +2,38 @@
 
 Many responses may pass on one socket (OpenAI Responses, Realtime). Each is a call of its own, opened when its request
 goes up and settled when its end comes down. A socket on which none was seen leaves one record, of itself.
+
+Where rules are set, what comes from the client is held back while the call that it begins is admitted. A call that is refused
+gets an error event in its place, and the socket is closed (1008, RFC 6455 §7.4.1): nothing of that call goes up.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 
 import msgspec
 
-from proxy.call import Answer, Call, Reading
+from proxy.call import Answer, Call, Reading, Toll
+from proxy.dataplane.admission import Admission
 from proxy.dataplane.edge import Edge
 from proxy.dataplane.headers import ResponseHead
 from proxy.dataplane.relay import Relay
 from proxy.dataplane.upstream import Connection
-from proxy.wire import Began, Ended, FrameTap, agree_deflate, open_socket_reader
+from proxy.errors import Refusal, body
+from proxy.wire import Began, Ended, FrameTap, agree_deflate, make_frames, open_socket_reader
+
+_POLICY_VIOLATION = 1008
 
 
 class Tunnel(Relay):
     """A relay that becomes a tunnel if the upstream agrees to the upgrade; else it relays the refusal like any answer."""
 
-    __slots__ = ("_tunnel", "_current", "_responses", "_announce", "_new_id", "_up", "_down", "_session", "_is_blind")
+    __slots__ = (
+        "_tunnel", "_current", "_responses", "_open", "_new_id", "_up", "_down", "_session", "_is_blind",
+        "_admission", "_held", "_judging",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -30,12 +41,16 @@ class Tunnel(Relay):
         edge: Edge,
         connection: Connection,
         settle: Callable[[Call], None],
-        announce: Callable[[Call], None],
+        open_call: Callable[[Call], None],
         new_id: Callable[[int], str],
+        admission: Admission,
     ) -> None:
         super().__init__(call, edge, connection, settle, keep_alive=False, http_1_0=False)
         call.transport = "websocket"
-        self._announce = announce
+        self._open = open_call
+        self._admission = admission
+        self._held: list[bytes] | None = None  # what came while a call is being admitted
+        self._judging: asyncio.Task[None] | None = None
         self._new_id = new_id
         self._tunnel = False
         self._current: Call | None = None
@@ -100,18 +115,61 @@ class Tunnel(Relay):
     def _client_came(self, data: bytes) -> None:
         self.last_activity = time.monotonic()
         self._call.request_bytes += len(data)
+        self._send_up(data)
+
+    def _send_up(self, data: bytes) -> None:
+        """Read what came from the client and send it on, once the calls that it begins are admitted."""
+        if self._held is not None:
+            self._held.append(data)
+            return
+        begun: list[Call] = []
         try:
-            self._read_up(data)
+            begun = self._read_up(data)
         except Exception:  # reading never touches traffic
             self._go_blind()
+        if begun and not self._admission.is_idle:
+            self._held = [data]
+            self._edge.transport.pause_reading()
+            self._judging = asyncio.create_task(self._judge(begun), name="admit a message")
+            return
+        for call in begun:
+            self._open(call)
         self._connection.write(data)
 
-    def _read_up(self, data: bytes) -> None:
+    def _read_up(self, data: bytes) -> list[Call]:
+        """The calls that begin with what came from the client."""
         if self._is_blind:
-            return
-        for message in self._up.feed(data):
-            for began in self._session.client(message):
-                self._begin(began, len(message))
+            return []
+        return [self._begin(began, len(message)) for message in self._up.feed(data) for began in self._session.client(message)]
+
+    async def _judge(self, begun: list[Call]) -> None:
+        """Admit the calls that begin with what is held, then send it up; or refuse, and close the socket."""
+        for call in begun:
+            try:
+                await self._admission.admit_message(call)
+            except Refusal as refusal:
+                self._refuse(call, refusal)
+                return
+            self._open(call)
+        held, self._held = self._held or [], None
+        self._connection.write(held[0])
+        for data in held[1:]:
+            self._send_up(data)
+        if self._held is None and self._edge.transport is not None:
+            self._edge.transport.resume_reading()
+
+    def _refuse(self, call: Call, refusal: Refusal) -> None:
+        """Answer a call with an error event, and end the socket on both sides."""
+        call.answer.sent_ns = call.answer.status = None
+        call.refused_status = refusal.status
+        if self._current is call:
+            self._finish_current(Reading(), refusal.name)
+        shape = msgspec.json.decode(body(refusal, "openai", call.id)[0])
+        event = msgspec.json.encode({"type": "error", "status": refusal.status, **shape})
+        self._connection.cancel(self)
+        self._outbox.send(self._edge.transport, make_frames(event, _POLICY_VIOLATION, refusal.name))
+        self._end(None)
+        self._outbox.close(self._edge.transport)
 
     def _go_blind(self) -> None:
         super()._go_blind()
@@ -128,6 +186,8 @@ class Tunnel(Relay):
                 transport.resume_reading()
 
     def abandon(self) -> None:
+        if self._judging is not None:
+            self._judging.cancel()
         if self._tunnel:
             self._close_current("caller_gone")
             self._call.settled |= self._responses > 0
@@ -140,23 +200,23 @@ class Tunnel(Relay):
 
     # --- the calls on the socket ----------------------------------------------------------------------------------
 
-    def _begin(self, began: Began, size: int) -> None:
+    def _begin(self, began: Began, size: int) -> Call:
         self._finish_current(began.left or Reading(), "upstream_cut")  # one that never ended: its successor took its place
         now_ns = time.time_ns()
         self._responses += 1
         call = msgspec.structs.replace(
             self._call, id=self._new_id(now_ns), started_ns=now_ns, ask=began.ask, request_bytes=size,
-            answer=Answer(status=200, sent_ns=now_ns, request_id=self._call.answer.request_id), reading=Reading(),
+            answer=Answer(status=200, sent_ns=now_ns, request_id=self._call.answer.request_id), reading=Reading(), toll=Toll(),
         )  # fmt: skip
         self._current = call
-        self._announce(call)
+        return call
 
     def _take(self, step: Began | Ended) -> None:
-        if isinstance(step, Began):
-            self._begin(step, 0)
+        if isinstance(step, Began):  # the provider began it: it cannot be held back any more
+            self._open(self._begin(step, 0))
         elif step.apart:
             current, self._current = self._current, None
-            self._begin(Began(self._call.ask), 0)
+            self._open(self._begin(Began(self._call.ask), 0))
             self._finish_current(step.reading, None)
             self._current = current
         else:

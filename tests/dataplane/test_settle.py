@@ -6,10 +6,17 @@ import pytest
 
 from proxy.call import Answer, Ask, Call, Identity, Kind, Reading, Usage
 from proxy.config import Price, Upstream
+from proxy.dataplane.estimate import ByteRatios
 from proxy.dataplane.journal import JournalWriter
 from proxy.dataplane.samples import SampleSender
 from proxy.dataplane.settle import Settler
+from proxy.dataplane.till import Till
+from proxy.dataplane.weigher import Weigher
 from proxy.pricing.book import Book
+from proxy.pricing.providers import Providers
+from proxy.rules import Headroom, Reserving
+from proxy.toll.gate import Gate
+from proxy.toll.ledger import Ledger
 
 CHAT = Kind("openai.chat", "chat", json_body=True, needs_model=True)
 PRICES = [Price(model="m", input=1.0, output=2.0)]
@@ -19,7 +26,10 @@ PRICES = [Price(model="m", input=1.0, output=2.0)]
 def desk(tmp_path):
     journal = JournalWriter(tmp_path / "journal", 1 << 20)
     samples = SampleSender(tmp_path / "none.sock")
-    settler = Settler({"up": Upstream(url="http://127.0.0.1:1")}, Book.load(None, PRICES), journal, samples)
+    book, ratios = Book.load(None, PRICES), ByteRatios()
+    providers = Providers(book, {"up": Upstream(url="http://127.0.0.1:1")})
+    till = Till(Ledger([]), Gate([], Headroom()), Weigher(book, providers, Reserving(), ratios))
+    settler = Settler(book, providers, ratios, till, journal, samples)
 
     def settle(call: Call) -> dict:
         settler.settle(call)

@@ -1,0 +1,243 @@
+"""Admission: orders, then rate limits, then a reservation in every budget that a call concerns; or a refusal.
+
+A reservation is made before anything goes upstream, over all budgets at once and all or nothing. Where what is left is
+short but useful, the answer is capped: the dialect's field for the most output tokens is written into the request. Where a budget says
+so, a cheaper model is asked. While an answer streams, `extend` reserves more where it outgrows its reservation.
+Settling (`proxy.dataplane.settle`) turns the reservation into what was spent, however the call ends.
+"""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+
+from proxy.call import Call
+from proxy.config import Config
+from proxy.dataplane.advice import make_refusal
+from proxy.dataplane.journal import JournalWriter
+from proxy.dataplane.obey import OrdersFile
+from proxy.dataplane.till import name_credential
+from proxy.dataplane.weigher import Weigher
+from proxy.errors import Refusal
+from proxy.record import Extended
+from proxy.toll.account import Concern
+from proxy.toll.gate import Gate
+from proxy.toll.ledger import Ledger
+from proxy.toll.subject import Subject
+from proxy.toll.terms import Grant, Shortage, Weight
+from proxy.wire import cap_output, change_model
+
+_FREE = frozenset({"count_tokens", "files", "models"})  # operations that no provider bills
+_LEAST_EXTENSION = 256  # output tokens
+
+
+def make_subject(call: Call) -> Subject:
+    """The names under which a call is counted."""
+    who = call.identity
+    assert who is not None, "a call is identified before it is admitted"
+    model = call.kind.model or call.ask.model
+    return Subject(who.agent, call.upstream, model, who.team, who.task, who.session, who.key, who.tags)
+
+
+def may_cost(call: Call) -> bool:
+    """Whether a call may cost anything: not what only asks for something that an earlier call has made."""
+    if call.transport == "websocket":
+        return True
+    return call.method == "POST" and call.kind.operation not in _FREE and (call.kind.json_body or call.kind.format != "openai.responses")
+
+
+def name_unbounded(call: Call) -> tuple[str, ...]:
+    """Why no upper bound of a call's cost can be told; empty where one can. A picture's tokens follow its size, and not its bytes."""
+    return (*call.ask.unbounded, "media") if call.ask.media_bytes else call.ask.unbounded
+
+
+class Passage(msgspec.Struct):
+    """A call on its way through admission: what goes upstream of it, rewritten where a budget says so."""
+
+    call: Call
+    body: bytes | None  # None: streamed through, or a message on a WebSocket
+    target: str
+    subject: Subject
+    weight: Weight
+
+
+class Admission:
+    """Decides over calls with the orders, the gate of the rate limits, and the ledger."""
+
+    def __init__(self, config: Config, orders: OrdersFile, gate: Gate, ledger: Ledger, weigher: Weigher, journal: JournalWriter) -> None:
+        self.orders = orders
+        self.gate = gate
+        self.ledger = ledger
+        self.weigher = weigher
+        self._journal = journal
+        self._downgrades = {budget.name: budget.downgrade for budget in config.budgets}
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing to count: no budget, and no limit."""
+        return self.ledger.is_empty and self.gate.is_idle
+
+    def configure(self, config: Config) -> None:
+        """Take changed rules; what was spent and reserved stays as it is."""
+        self._downgrades = {budget.name: budget.downgrade for budget in config.budgets}
+        self.ledger.configure(config.budgets)
+        self.gate.configure(config.rate_limits, config.headroom)
+
+    async def admit(self, call: Call, body: bytes | None, target: str) -> tuple[bytes | None, str]:
+        """Let a call through: its body and target, rewritten where a budget says so. Raises `Refusal`."""
+        subject = make_subject(call)
+        self.orders.check(subject)
+        if self.is_idle or not may_cost(call):
+            return body, target
+        passage = Passage(call, body, target, subject, self.weigher.estimate(call))
+        await self._enter(passage)
+        if not self.ledger.is_empty:
+            try:
+                await self._reserve(passage)
+            except BaseException:  # also a caller that leaves: what was taken is given back
+                self.gate.withdraw(call.id, time.time_ns())
+                raise
+        return passage.body, passage.target
+
+    async def admit_message(self, call: Call) -> None:
+        """Let one call of a WebSocket through; what it says cannot be rewritten. Raises `Refusal`."""
+        await self.admit(call, None, "")
+
+    async def _enter(self, passage: Passage) -> None:
+        """Pass the rate limits, waiting in their queue where they have one."""
+        if self.gate.is_idle:
+            return
+        call = passage.call
+        now_ns = time.time_ns()
+        output_tokens = self.weigher.output_tokens(call)
+        asked = (call.id, passage.subject, name_credential(call), max(0, passage.weight.tokens - output_tokens), output_tokens)
+        if self.gate.try_enter(*asked, now_ns) is not None:
+            await self.gate.wait(*asked)
+            call.toll.waited_ns = time.time_ns() - now_ns
+
+    # --- the reservation ------------------------------------------------------------------------------------------
+
+    async def _reserve(self, passage: Passage) -> None:
+        """Reserve over all budgets; cap or downgrade where that makes it fit."""
+        call = passage.call
+        past: frozenset[str] = frozenset()
+        while True:
+            concern = self.ledger.concerns(passage.subject)
+            self._check_class(call, concern, passage.weight)
+            bound = None
+            if concern.is_strict:
+                self._put_maximum(passage, concern)
+                bound = self.weigher.bound(call, concern.unbounded_nano_usd)
+            now_ns = time.time_ns()
+            answer = self.ledger.reserve(call.id, passage.subject, passage.weight, bound, now_ns, past)
+            if isinstance(answer, Grant):
+                self._note(call, answer, concern, passage.weight if bound is None else bound)
+                return
+            if answer.mode == "downgrade":
+                self._downgrade(passage, answer)
+                past |= {answer.budget}
+            else:
+                self._shorten(passage, answer, bound, now_ns)
+
+    def _check_class(self, call: Call, concern: Concern, weight: Weight) -> None:
+        """Refuse what a budget cannot count: calls without a price, and under `strict` calls without an upper bound."""
+        if self._journal.waiting and concern.is_hard:
+            text = "The journal cannot be written, so no budget could be kept. Make room on its disk; then try again."
+            raise Refusal("weighbridge_journal_away", text, retry_after_s=5)
+        if weight.nano_usd is None and concern.refuses_unpriced is not None:
+            call.toll.budget, call.toll.act = concern.refuses_unpriced, "refused"
+            text = (
+                f"The price of this model is unknown, and the budget {concern.refuses_unpriced} counts money. Add its price under `prices`, "
+                "or set `unpriced: allow` for that budget."
+            )
+            raise Refusal("policy_call_unpriced", text, {"budget": concern.refuses_unpriced})
+        if concern.refuses_unbounded is not None and (classes := name_unbounded(call)):
+            _refuse_unbounded(call, concern.refuses_unbounded, classes)
+
+    def _put_maximum(self, passage: Passage, concern: Concern) -> None:
+        """Write the maximum that a strict budget needs into a request that has none."""
+        call = passage.call
+        if not self.weigher.needs_maximum(call):
+            return
+        tokens = self.weigher.reserving.output_tokens
+        if not self._write_maximum(passage, tokens) and concern.refuses_unbounded is not None:
+            _refuse_unbounded(call, concern.refuses_unbounded, ("no_output_maximum",))
+
+    def _write_maximum(self, passage: Passage, tokens: int) -> bool:
+        call, body = passage.call, passage.body
+        capped = None if body is None else cap_output(call.kind, body, tokens, self.weigher.provider(call))
+        if capped is None:
+            return False
+        passage.body = capped
+        call.ask = msgspec.structs.replace(call.ask, max_output_tokens=tokens)
+        call.toll.capped_tokens = tokens
+        passage.weight = self.weigher.estimate(call)
+        return True
+
+    def _shorten(self, passage: Passage, shortage: Shortage, bound: Weight | None, now_ns: int) -> None:
+        """Cap the answer at what is left; raises `Refusal` where that is of no use."""
+        call = passage.call
+        room = self.ledger.room(passage.subject, now_ns)
+        affordable = self.weigher.affordable(call, room, passage.weight if bound is None else bound, strict=bound is not None)
+        least = max(self.weigher.reserving.least_output_tokens, (call.ask.reasoning_budget_tokens or 0) + 1)
+        useful = affordable is not None and affordable >= least and shortage.unit != "calls" and call.toll.act != "clamped"
+        if not useful or not self._write_maximum(passage, affordable):
+            raise make_refusal(call, shortage, now_ns, affordable)
+        call.toll.act, call.toll.budget = "clamped", shortage.budget
+
+    def _downgrade(self, passage: Passage, shortage: Shortage) -> None:
+        """Ask the cheaper model that the budget names; raises `Refusal` where it names none for this one."""
+        call = passage.call
+        model = call.kind.model or call.ask.model or ""
+        cheaper = self._downgrades.get(shortage.budget, {}).get(model)
+        path, mark, query = passage.target.partition("?")
+        changed = None if cheaper is None or passage.body is None else change_model(call.kind, passage.body, path, cheaper)
+        if changed is None:
+            raise make_refusal(call, shortage, time.time_ns(), None)
+        passage.body, path = changed
+        passage.target = path + mark + query
+        call.toll.asked_model = call.toll.asked_model or model
+        call.toll.act, call.toll.budget = "downgraded", shortage.budget
+        call.ask = msgspec.structs.replace(call.ask, model=cheaper)
+        if call.kind.model is not None:
+            call.kind = msgspec.structs.replace(call.kind, model=cheaper)
+        passage.subject = make_subject(call)
+        passage.weight = self.weigher.estimate(call)
+
+    def _note(self, call: Call, grant: Grant, concern: Concern, weight: Weight) -> None:
+        toll = call.toll
+        toll.reserved = grant.reserved
+        toll.reserved_nano_usd = weight.nano_usd
+        toll.warnings = grant.warnings
+        toll.reserved_output_tokens = self.weigher.output_tokens(call)
+        toll.is_metered = concern.is_hard and call.ask.stream and bool(grant.reserved)
+        if toll.act is None and grant.observed:
+            toll.act, toll.budget = "observed", grant.observed
+        elif toll.act is None and grant.warnings:
+            toll.act, toll.budget = "warned", grant.warnings[0].partition(" ")[0]
+
+    def extend(self, call: Call, seen_tokens: int) -> bool:
+        """Reserve more for an answer that outgrows its reservation; False: not enough is left, and the answer is to be cut."""
+        toll = call.toll
+        covered = toll.reserved_output_tokens or 0
+        more = max(_LEAST_EXTENSION, covered // 2, seen_tokens - covered)
+        price = self.weigher.price_output(call, more)
+        reserved = self.ledger.extend(call.id, Weight(price, more, 0), time.time_ns())
+        if reserved is None:
+            return False
+        toll.reserved = reserved
+        toll.reserved_output_tokens = covered + more
+        if price is not None and toll.reserved_nano_usd is not None:
+            toll.reserved_nano_usd += price
+        self._journal.extended(Extended(id=call.id, reserved_nano_usd=toll.reserved_nano_usd, reserved=reserved))
+        return True
+
+
+def _refuse_unbounded(call: Call, budget: str, classes: tuple[str, ...]) -> None:
+    call.toll.budget, call.toll.act = budget, "refused"
+    text = (
+        f"The cost of this call has no upper bound ({', '.join(classes)}), and the budget {budget} is strict. Ask without it, or set "
+        "`unbounded_usd` for that budget: what is reserved for such a call."
+    )
+    raise Refusal("policy_call_unbounded", text, {"budget": budget, "classes": list(classes)})

@@ -1,0 +1,63 @@
+"""The till: turns the reservation of a call that has ended into what its budgets are charged."""
+
+from __future__ import annotations
+
+import time
+
+from proxy.call import Call, RateLimits, Usage
+from proxy.dataplane.weigher import Weigher
+from proxy.pricing.book import Priced
+from proxy.toll.gate import Gate
+from proxy.toll.ledger import Ledger
+from proxy.toll.terms import Weight
+
+_SILENT = RateLimits()
+
+
+class Till:
+    """Settles the ledger and the gate, once a call."""
+
+    def __init__(self, ledger: Ledger, gate: Gate, weigher: Weigher) -> None:
+        self._ledger = ledger
+        self._gate = gate
+        self._weigher = weigher
+
+    def pay(self, call: Call, usage: Usage | None, source: str, priced: Priced) -> tuple[dict[str, int], Priced]:
+        """(cell → charged, the price to record). Where a cost is not known, the call costs what was reserved."""
+        now_ns = time.time_ns()
+        if usage is not None and source == "reported":
+            self._weigher.learn(call, usage)
+        if not self._gate.is_idle:
+            self._gate.leave(call.id, usage.input_tokens if usage else None, usage.output_tokens if usage else None, now_ns)
+        self._learn_headroom(call, now_ns)
+        if not call.toll.reserved:
+            return {}, priced
+        weight, priced = _weigh(call, usage, priced)
+        return self._ledger.settle(call.id, weight), priced
+
+    def _learn_headroom(self, call: Call, now_ns: int) -> None:
+        answer = call.answer
+        if answer.sent_ns is not None and (answer.status == 429 or answer.limits != _SILENT):
+            model = call.kind.model or call.ask.model
+            self._gate.learn(call.upstream, name_credential(call), model, answer.limits, answer.status, answer.sent_ns, now_ns)
+
+
+def _weigh(call: Call, usage: Usage | None, priced: Priced) -> tuple[Weight | None, Priced]:
+    """What the ledger is to charge (None: all that was reserved), and the price that goes with it."""
+    if call.answer.sent_ns is None:  # provably nothing was sent
+        return Weight(0, 0, 0), priced
+    if priced.source == "unbilled":
+        return Weight(0, 0, 1), priced
+    reserved = call.toll.reserved_nano_usd
+    as_reserved = Priced(reserved, "reserved", "") if reserved is not None else priced
+    if usage is None:
+        return None, as_reserved
+    tokens = usage.input_tokens + usage.output_tokens
+    if priced.cost_nano_usd is None:
+        return Weight(reserved or 0, tokens, 1), as_reserved
+    return Weight(priced.cost_nano_usd, tokens, 1), priced
+
+
+def name_credential(call: Call) -> str:
+    """What tells the provider keys of calls apart, which the providers' limits are kept by; empty for ours."""
+    return (call.identity.key_hash if call.identity else None) or ""
