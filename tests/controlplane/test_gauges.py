@@ -18,7 +18,7 @@ def read(metrics: Metrics) -> dict[str, float]:
 
 
 def test_the_state_of_both_planes_is_shown(tmp_path) -> None:
-    plane = ControlPlane(Config(state_dir=str(tmp_path)))
+    plane = ControlPlane(Config(state_dir=str(tmp_path)), None)
     found = read(plane.metrics)
     assert found["weighbridge_database_rebuilds_total"] == found["weighbridge_journal_lag_bytes"] == 0
     assert "weighbridge_in_flight_calls" not in found
