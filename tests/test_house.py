@@ -17,7 +17,7 @@ LONGER: dict[str, int] = {}
 
 _SHARED = (
     "proxy.call", "proxy.record", "proxy.errors", "proxy.config", "proxy.rules", "proxy.orders", "proxy.wire", "proxy.pricing", "proxy.toll",
-    "proxy.reload", "proxy.token",
+    "proxy.reload", "proxy.token", "proxy.document",
 )  # fmt: skip
 # What each part may import of ours, itself aside; the longest matching name decides.
 FLOORS: dict[str, tuple[str, ...]] = {
