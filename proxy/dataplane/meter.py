@@ -2,8 +2,8 @@
 
 `Meter` knows how many output tokens a call's reservation covers and asks for more before they are used up. `MeteredRelay` reads
 each piece as it comes, passes it on only when it is covered, holds the upstream while the answer of a shared ledger is out, and,
-where no more can be had, ends the stream as the dialect ends one at its maximum (see `proxy.wire.endings`). What has begun to be sent is
-finished first. An answer that cannot be ended so (compressed, of a length announced, of a format without an ending) is broken
+where no more can be had, ends the stream as the dialect ends one at its maximum (see `proxy.wire.endings`). An event whose beginning
+has been sent is sent whole. An answer that cannot be ended so (compressed, of a length announced, of a format without an ending) is broken
 off, visibly. Answers that are no streams are never cut: they are paid for when they come.
 """
 
@@ -25,7 +25,6 @@ log = logging.getLogger("weighbridge.meter")
 _EARLY = 0.9  # of what is covered: then more is asked for
 _TRUST = 1.5  # an estimate may be that much over the maximum that the provider itself keeps to
 _LEAST_TOKENS = 16
-_MOST_WAITED_BYTES = 1024 * 1024  # for the end of an event
 
 Extend = Callable[[Call, int], bool | Awaitable[bool]]
 
@@ -88,7 +87,7 @@ class Meter:
 class MeteredRelay(Relay):
     """Passes one answer on as far as it is covered."""
 
-    __slots__ = ("_meter", "_watched", "_is_ending", "_waited_bytes", "_asked", "_question", "_held", "_client_full")
+    __slots__ = ("_meter", "_watched", "_asked", "_question", "_held", "_client_full")
 
     def __init__(
         self, call: Call, edge: Edge, connection: Connection, settle: Callable[[Call], None], meter: Meter, *, keep_alive: bool, http_1_0: bool
@@ -96,8 +95,6 @@ class MeteredRelay(Relay):
         super().__init__(call, edge, connection, settle, keep_alive=keep_alive, http_1_0=http_1_0)
         self._meter = meter
         self._watched: WatchedReader | None = None
-        self._is_ending = False  # refused: only the end of an event is waited for
-        self._waited_bytes = 0
         self._asked = False  # an answer of the ledger is out
         self._question: asyncio.Task[None] | None = None
         self._held: list[bytes] = []  # what came meanwhile; the first piece has been read
@@ -152,7 +149,7 @@ class MeteredRelay(Relay):
         if is_over:
             self._pass(data)
             return
-        may = not self._is_ending and self._meter.weigh(output_bytes, usage)
+        may = self._meter.weigh(output_bytes, usage)
         if may is True:
             self._pass(data)
         elif may is False:
@@ -180,9 +177,6 @@ class MeteredRelay(Relay):
                 self.body_came(data)
         else:
             self._cut(held[0])
-            for data in held[1:]:
-                if self._is_ending and not self.done.done():
-                    self.body_came(data)
         if not self._asked and not self.done.done():
             self._connection.hold(self._client_full)
         self.batch_ended()
@@ -206,15 +200,10 @@ class MeteredRelay(Relay):
             self._out.append(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
 
     def _cut(self, data: bytes) -> None:
-        """End the answer at the last whole event of `data`, or go on to the end of an event."""
+        """End the answer behind the last whole event of `data`: there is one, for only whole events have been weighed."""
         last, end = None, None
         if self._decoder is None and (self._chunked or not self._framed):  # else bytes of ours would not belong there
             end = self._watched.find_end(data)
-            if end is None and self._waited_bytes < _MOST_WAITED_BYTES:
-                self._is_ending = True
-                self._waited_bytes += len(data)
-                self._pass(data)
-                return
             last = self._watched.close(data[:end], self._meter.seen_tokens) if end is not None else None
         self._call.toll.act = "cut"
         self._connection.cancel(self)

@@ -31,8 +31,8 @@ class Ledger:
         return granted
 
 
-@pytest.mark.parametrize("granted", [True, False])
-def test_while_the_ledger_is_asked_nothing_uncovered_is_passed_on(run, tmp_path, granted: bool) -> None:
+@pytest.mark.parametrize(("granted", "full"), [(True, False), (True, True), (False, False)])
+def test_while_the_ledger_is_asked_nothing_uncovered_is_passed_on(run, tmp_path, granted: bool, full: bool) -> None:
     async def main() -> None:
         ledger = Ledger()
         async with open_bench(tmp_path, stream(chunk(), chunk("x" * 40), chunk("z" * 4)), ledger) as bench:
@@ -49,9 +49,15 @@ def test_while_the_ledger_is_asked_nothing_uncovered_is_passed_on(run, tmp_path,
                 bench.relays[0].client_paused(True)
                 bench.relays[0].client_paused(False)  # a client that drains meanwhile does not let it go on
                 assert not upstream.is_reading()
+                bench.relays[0].client_paused(full)
                 ledger.answer.set_result(granted)
                 if granted:
-                    await reader.readuntil(framed(chunk("x" * 40)) + framed(chunk("z" * 4)))
+                    if full:
+                        await reader.readuntil(framed(chunk("x" * 40)))
+                        assert not upstream.is_reading()
+                        bench.relays[0].client_paused(False)
+                        assert upstream.is_reading()
+                    await reader.readuntil(framed(chunk("z" * 4)))
                     assert upstream.is_reading()
                 else:
                     assert await reader.read() == framed(chunk("x" * 40)) + framed(END) + b"0\r\n\r\n"
