@@ -65,8 +65,9 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
     json_asked: bool = False  # the caller asked for JSON output
     prompt_bytes: int = 0  # bytes of the request body: the raw bound for estimates
     media_bytes: int = 0  # the part of them that is pictures, sound and files in base64, which say nothing of tokens
+    media_pieces: int = 0  # how many pictures, sounds and files these are
     reasoning_budget_tokens: int | None = None  # Anthropic's thinking.budget_tokens: max_tokens may not be below it
-    unbounded: tuple[str, ...] = ()  # why no upper bound of the cost can be told: names of `proxy.wire.ask.UNBOUNDED`
+    unbounded: tuple[str, ...] = ()  # why no upper bound of the cost can be told: names of `proxy.wire.UNBOUNDED`
     agent: str | None = None  # native marks in the body, weakest rung but the key
     task: str | None = None
     session: str | None = None

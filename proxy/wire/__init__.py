@@ -1,7 +1,8 @@
 """The wire formats: what a request asks and what its answer holds, read from bytes and never changing them.
 
     recognise   method and path → `Kind`
-    read_ask    request body → `Ask`
+    read_ask    request body → `Ask`; `leave_unread` where the body is not read
+    UNBOUNDED, makes_output   why a call's cost may have no bound; whether its output is billed at all
     cap_output, change_model   request body → the same with a maximum of output, or for another model
     open_reader response pieces → `Reading`; a `WatchedReader` also knows how to end a stream
     open_socket_reader, FrameTap, agree_deflate   bytes of a WebSocket → messages → `Began`, `Ended`
@@ -11,16 +12,18 @@
 To add a format: one module with a class like `chat.ChatForm`, one entry in `reader.FORMS`, captured exchanges in the tests.
 """
 
-from proxy.wire.ask import read_ask
+from proxy.wire.ask import leave_unread, read_ask
 from proxy.wire.decoding import decoder
 from proxy.wire.limits import read_limits, request_id
 from proxy.wire.reader import WatchedReader, open_reader
 from proxy.wire.recognise import recognise
 from proxy.wire.rewrite import cap_output, change_model
 from proxy.wire.sockets import Began, Ended, open_socket_reader
+from proxy.wire.unbounded import UNBOUNDED, makes_output
 from proxy.wire.websocket import FrameTap, agree_deflate, make_frames
 
 __all__ = [
+    "UNBOUNDED",
     "Began",
     "Ended",
     "FrameTap",
@@ -29,7 +32,9 @@ __all__ = [
     "cap_output",
     "change_model",
     "decoder",
+    "leave_unread",
     "make_frames",
+    "makes_output",
     "open_reader",
     "open_socket_reader",
     "read_ask",

@@ -1,8 +1,8 @@
-"""What a request asks for, read from its body: one struct declares the few fields of all dialects that are read.
+"""What a request asks for, read from its body: the few fields that `body` declares.
 
-Everything else in the body (the prompt above all) is skipped without being built, so a 100 KB prompt costs what
-scanning it costs. A field of an unexpected type is as if absent. Forms (`multipart/form-data`) are read by a search for
-their short fields, in whatever part of the body is at hand.
+Everything else in it (the prompt above all) is skipped without being built, so a 100 KB prompt costs what scanning it costs. A field of
+an unexpected type is as if absent. Forms (`multipart/form-data`) are read by a search for their short fields, in whatever part of
+the body is at hand.
 """
 
 from __future__ import annotations
@@ -12,92 +12,22 @@ import re
 import msgspec
 
 from proxy.call import Ask, Kind
+from proxy.wire.body import Body, ChatBody, Format, Generation, MessagesBody, Metadata, Thinking, decode_body
 from proxy.wire.loose import FAULTS, Loose, is_set
+from proxy.wire.maxima import find_maximum
+from proxy.wire.unbounded import look_into, name_kind
 
 _MOST_WORD = 300
 _MOST_TOKENS = 2**40
+_MOST_CHOICES = 2**20
 _FORM_FIELD = re.compile(rb'name="?(model|stream|n|response_format|user)"?[^\r\n]{0,300}\r?\n(?:[^\r\n]{1,300}\r?\n){0,8}\r?\n([^\r\n]{1,300})\r?\n')
 _CLAUDE_SESSION = re.compile(r"_session_([0-9a-fA-F-]{8,64})\Z")
-
-
-class _StreamOptions(msgspec.Struct):
-    include_usage: bool | None = None
-
-
-class _Format(msgspec.Struct):
-    type: str | None = None
-
-
-class _TextOptions(msgspec.Struct):
-    format: _Format | None = None
-
-
-class _Generation(msgspec.Struct, rename="camel"):
-    max_output_tokens: int | None = None
-    candidate_count: int | None = None
-    response_mime_type: str | None = None
-    max_tokens: int | None = None  # Bedrock Converse's inferenceConfig, Nova's
-
-
-class _Options(msgspec.Struct):
-    num_predict: int | None = None
-
-
-class _Metadata(msgspec.Struct):
-    agent_id: str | None = None
-    agent_name: str | None = None
-    task_id: str | None = None
-    session_id: str | None = None
-    user_id: str | None = None
-
-
-class _ClientMetadata(msgspec.Struct):
-    session_id: str | None = None
-    thread_id: str | None = None
-
-
-class _Conversation(msgspec.Struct):
-    id: str | None = None
-
-
-class Body(msgspec.Struct):
-    """The fields of a request body that are read, over all dialects."""
-
-    type: str | None = None  # of a WebSocket message
-    model: str | None = None
-    models: list[str] | None = None  # OpenRouter's order of preference
-    agent: str | None = None  # Gemini Interactions
-    stream: bool | None = None
-    stream_options: _StreamOptions | None = None
-    max_tokens: int | None = None
-    max_completion_tokens: int | None = None
-    max_output_tokens: int | None = None
-    max_tokens_to_sample: int | None = None
-    n: int | None = None
-    service_tier: str | None = None
-    response_format: _Format | str | None = None
-    text: _TextOptions | None = None
-    output_config: _TextOptions | None = None
-    output_format: _Format | str | None = None
-    format: msgspec.Raw = msgspec.Raw()
-    generationConfig: _Generation | None = None
-    generation_config: _Generation | None = None
-    inferenceConfig: _Generation | None = None
-    options: _Options | None = None
-    metadata: _Metadata | None = None
-    client_metadata: _ClientMetadata | None = None
-    conversation: str | _Conversation | None = None
-    safety_identifier: str | None = None
-    user: str | None = None
-    prompt_cache_key: str | None = None
-    session_id: str | None = None  # OpenRouter
 
 
 class _ClaudeUser(msgspec.Struct):
     session_id: str | None = None
 
 
-_BODY = Loose(Body)
 _CLAUDE_USER = Loose(_ClaudeUser)
 
 
@@ -111,14 +41,20 @@ def read_ask(kind: Kind, body: bytes, content_type: str = "") -> Ask:
     if not body:
         if kind.json_body:
             raise msgspec.DecodeError("Input data was truncated")
-        return Ask(model=kind.model, stream=bool(kind.stream))
+        return leave_unread(kind, has_body=False)
     try:
-        fields = _BODY.decode(body)
+        fields = decode_body(kind.format, body)
     except FAULTS as fault:
         if kind.json_body and isinstance(fault, msgspec.DecodeError):
             raise
-        return Ask(model=kind.model, stream=bool(kind.stream), prompt_bytes=len(body))
+        return msgspec.structs.replace(leave_unread(kind, has_body=True), prompt_bytes=len(body))
     return make_ask(kind, fields, len(body))
+
+
+def leave_unread(kind: Kind, *, has_body: bool) -> Ask:
+    """What is known of a request whose body is not read."""
+    named = set(name_kind(kind)) | ({"unread"} if kind.json_body else set()) if has_body else set()
+    return Ask(model=kind.model, stream=bool(kind.stream), unbounded=tuple(sorted(named)))
 
 
 def make_ask(kind: Kind, fields: Body, size: int) -> Ask:
@@ -129,46 +65,96 @@ def make_ask(kind: Kind, fields: Body, size: int) -> Ask:
     asked = True
     if stream and kind.format in ("openai.chat", "openai.completions"):
         asked = fields.stream_options is not None and fields.stream_options.include_usage is True
-    generation = fields.generationConfig or fields.generation_config or fields.inferenceConfig
+    generations: list[Generation] = []
+    if kind.format.startswith("gemini."):
+        generations = [held for name in ("generationConfig", "generation_config") if (held := getattr(fields, name, None)) is not None]
     agent, task, session = _read_marks(fields)
+    model = kind.model or _word(fields.model) or _word(fields.models[0] if fields.models else fields.agent)
+    media = look_into(kind, fields, model)
     return Ask(
-        model=kind.model or _word(fields.model) or _word(fields.models[0] if fields.models else fields.agent),
+        model=model,
         stream=stream,
-        max_output_tokens=_read_most_tokens(fields, generation),
-        choices=min(max(fields.n or (generation.candidate_count if generation else None) or 1, 1), 1024),
+        max_output_tokens=_read_maximum(kind, fields),
+        choices=_count_choices(kind, fields, generations),
         service_tier=_word(fields.service_tier),
         usage_expected=asked,
-        json_asked=_asks_json(kind, fields, generation),
+        json_asked=_asks_json(kind, fields, generations),
         prompt_bytes=size,
+        media_bytes=media.bytes,
+        media_pieces=media.pieces,
+        reasoning_budget_tokens=_read_reasoning_budget(fields),
+        unbounded=tuple(sorted(media.unbounded)) if media.unbounded else (),
         agent=agent,
         task=task,
         session=session,
     )
 
 
-def _read_most_tokens(fields: Body, generation: _Generation | None) -> int | None:
-    numbers = [fields.max_completion_tokens, fields.max_output_tokens, fields.max_tokens, fields.max_tokens_to_sample]
-    if generation is not None:
-        numbers += [generation.max_output_tokens, generation.max_tokens]
-    if fields.options is not None:
-        numbers.append(fields.options.num_predict)
-    return next((min(number, _MOST_TOKENS) for number in numbers if number is not None and number >= 0), None)
+def _read_maximum(kind: Kind, fields: Body) -> int | None:
+    """The highest of the maxima that stand: which of two counts is the provider's to decide."""
+    maximum = find_maximum(kind)
+    if maximum is None:
+        return _bound(fields.max_output_tokens) if kind.format == "openai.realtime" else None
+    highest: int | None = None
+    holders = (getattr(fields, name, None) for name in (*maximum.holders, *maximum.asides)) if maximum.holders else (fields,)
+    for holder in holders:
+        for name in maximum.names if holder is not None else ():
+            number = getattr(holder, name, None)
+            if number is not None and number >= 0:
+                highest = number if highest is None else max(highest, number)
+    return _bound(highest)
 
 
-def _asks_json(kind: Kind, fields: Body, generation: _Generation | None) -> bool:
-    shapes = [fields.response_format, fields.output_format]
-    shapes += [part.format for part in (fields.text, fields.output_config) if part is not None]
-    kinds = [shape.type for shape in shapes if isinstance(shape, _Format)]
-    if any(word is not None and word.startswith("json") for word in kinds):
-        return True
-    if generation is not None and generation.response_mime_type == "application/json":
-        return True
-    return kind.format.startswith("ollama.") and is_set(fields.format) and bytes(fields.format) != b'""'
+def _count_choices(kind: Kind, fields: Body, generations: list[Generation]) -> int:
+    """How many answers are billed: `best_of` are made where only `n` of them are sent, and each prompt of a list has its own."""
+    wanted, prompts = fields.n or 1, 1
+    for held in generations:
+        wanted = max(wanted, held.candidateCount or 1, held.candidate_count or 1)
+    if kind.format == "openai.completions" and isinstance(fields, ChatBody):
+        wanted, prompts = max(wanted, fields.best_of or 1), _count_prompts(fields.prompt)
+    return min(max(wanted, 1) * prompts, _MOST_CHOICES)
+
+
+def _count_prompts(raw: msgspec.Raw) -> int:
+    """A list of texts or of lists of tokens is as many prompts; a list of tokens is one."""
+    if bytes(memoryview(raw)[:1]) != b"[":
+        return 1
+    try:
+        prompts = msgspec.json.decode(raw, type=list[msgspec.Raw])
+    except FAULTS:
+        return 1
+    return max(len(prompts), 1) if prompts and bytes(prompts[0])[:1] in (b'"', b"[") else 1
+
+
+def _read_reasoning_budget(fields: Body) -> int | None:
+    budgets: list[Thinking | None] = []
+    if isinstance(fields, ChatBody):
+        budgets = [fields.thinking, fields.reasoning]
+    elif isinstance(fields, MessagesBody):
+        more = fields.additionalModelRequestFields
+        budgets = [fields.thinking] if more is None else [fields.thinking, more.thinking, more.reasoning_config]
+    for budget in budgets:
+        if budget is not None and budget.type != "disabled":
+            tokens = budget.budget_tokens if budget.budget_tokens is not None else budget.max_tokens
+            if tokens is not None:
+                return _bound(tokens)
+    return None
+
+
+def _asks_json(kind: Kind, fields: Body, generations: list[Generation]) -> bool:
+    text, config = fields.text, fields.output_config
+    for shape in (fields.response_format, fields.output_format, text and text.format, config and config.format):
+        if isinstance(shape, Format) and shape.type is not None and shape.type.startswith("json"):
+            return True
+    for held in generations:
+        if "application/json" in (held.responseMimeType, held.response_mime_type):
+            return True
+    return isinstance(fields, ChatBody) and kind.format.startswith("ollama.") and is_set(fields.format) and bytes(fields.format) != b'""'
 
 
 def _read_marks(fields: Body) -> tuple[str | None, str | None, str | None]:
     """(agent, task, session) as agent programs and SDKs put them into a body."""
-    metadata = fields.metadata or _Metadata()
+    metadata = fields.metadata or Metadata()
     agent = metadata.agent_id or metadata.agent_name or fields.safety_identifier or fields.user
     session = metadata.session_id or fields.session_id
     if metadata.user_id:
@@ -205,8 +191,13 @@ def _read_form(kind: Kind, body: bytes) -> Ask:
         choices=min(max(int(copies), 1), 1024) if copies.isdecimal() and len(copies) < 5 else 1,
         json_asked="json" in fields.get(b"response_format", ""),
         prompt_bytes=len(body),
+        unbounded=name_kind(kind),
         agent=_word(fields.get(b"user")),
     )
+
+
+def _bound(tokens: int | None) -> int | None:
+    return None if tokens is None or tokens < 0 else min(tokens, _MOST_TOKENS)
 
 
 def _word(text: str | None) -> str | None:

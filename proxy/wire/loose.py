@@ -71,6 +71,11 @@ def _fit_one(value: Any, kind: Any) -> Any:
             return _ABSENT
         items = [_fit(item, typing.get_args(kind)[0]) for item in value]
         return [item for item in items if item is not _ABSENT]
+    if typing.get_origin(kind) is dict:
+        if not isinstance(value, dict):
+            return _ABSENT
+        values = {name: _fit(item, typing.get_args(kind)[1]) for name, item in value.items()}
+        return {name: item for name, item in values.items() if item is not _ABSENT}
     if kind is int and isinstance(value, float) and value.is_integer():
         return int(value)
     try:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
 from urllib.parse import quote
 
 from proxy.call import Kind
+from proxy.wire.maxima import find_maker, find_maximum
 from proxy.wire.members import Member, after_bracket, find_members
 
 _GEMINI_MODEL = re.compile(r"(/models/)([^/:]+)(:[A-Za-z-]+/?)\Z")
@@ -23,55 +23,13 @@ _PATHS = (("gemini.", _GEMINI_MODEL), ("anthropic.", _GEMINI_MODEL), ("bedrock."
 _NAMED_IN_BODY = ("openai.", "anthropic.", "cohere.", "ollama.", "gemini.interactions")
 
 
-class _Maximum(NamedTuple):
-    """Where a format has its maximum of output tokens: in one of `holders` (none: at the top), under one of `names`; the first of
-    each is what is put in where none stands. `asides` are objects that may hold a second one, which is changed but never put in."""
-
-    names: tuple[str, ...]
-    holders: tuple[str, ...] = ()
-    asides: tuple[str, ...] = ()
-
-
-_CHAT = _Maximum(("max_tokens", "max_completion_tokens"))
-_CHAT_OF_OPENAI = _Maximum(("max_completion_tokens", "max_tokens"))  # its reasoning models refuse the older name
-_PLAIN = _Maximum(("max_tokens",))
-_CLAUDE = _Maximum(("max_tokens", "max_tokens_to_sample"))
-_NOVA = _Maximum(("maxTokens", "max_new_tokens", "maxNewTokens"), ("inferenceConfig",))
-_MAXIMA = {
-    "openai.completions": _PLAIN,
-    "openai.responses": _Maximum(("max_output_tokens",)),
-    "anthropic.messages": _CLAUDE,
-    "gemini.generate": _Maximum(("maxOutputTokens", "max_output_tokens"), ("generationConfig", "generation_config")),
-    "gemini.interactions": _Maximum(("max_output_tokens", "maxOutputTokens"), ("generation_config", "generationConfig")),
-    "bedrock.converse": _Maximum(("maxTokens", "max_tokens"), ("inferenceConfig",), ("additionalModelRequestFields",)),
-    "cohere.chat": _PLAIN,
-    "ollama.chat": _Maximum(("num_predict",), ("options",)),
-    "ollama.generate": _Maximum(("num_predict",), ("options",)),
-}
-# the makers of the models behind Bedrock's Invoke, whose bodies are their own; the first that is part of the model's id
-_MAKERS = (
-    ("embed", None),
-    ("rerank", None),
-    ("anthropic.", _CLAUDE),
-    ("amazon.nova", _NOVA),
-    ("amazon.titan", _Maximum(("maxTokenCount",), ("textGenerationConfig",))),
-    ("meta.", _Maximum(("max_gen_len",))),
-    ("mistral.", _PLAIN),
-    ("cohere.", _PLAIN),
-    ("ai21.jamba", _PLAIN),
-    ("writer.", _PLAIN),
-    ("openai.", _CHAT_OF_OPENAI),
-    *((maker, _CHAT) for maker in ("deepseek.", "qwen.", "moonshot", "minimax.", "zai.", "google.", "nvidia.")),
-)
-
-
 def cap_output(kind: Kind, body: bytes, tokens: int, provider: str | None) -> bytes | None:
     """`body` with `tokens` as its maximum of output tokens; None where the format has none, or the body is not as it should be.
 
     Each maximum that stands is set, be it higher, lower or no number; where none stands one is put in. `provider` is that of the price
     book (`openai`, `azure`, …): it decides which name is put into a chat.
     """
-    maximum = _find_maximum(kind, provider)
+    maximum = find_maximum(kind, provider)
     members = find_members(body) if maximum is not None else None
     if maximum is None or members is None:
         return None
@@ -99,7 +57,7 @@ def change_model(kind: Kind, body: bytes, path: str, model: str) -> tuple[bytes,
     `path` is percent-encoded, with or without its query. Where the path decides, it is changed, and a model that an OpenAI body
     names beside it too. OpenRouter's `models` become this one.
     """
-    if kind.format == "bedrock.invoke" and _find_maker(kind.model) != _find_maker(model):
+    if kind.format == "bedrock.invoke" and find_maker(kind.model) != find_maker(model):
         return None  # another maker's body
     if kind.model is not None:
         changed = _change_path(kind, path, model)
@@ -115,20 +73,6 @@ def change_model(kind: Kind, body: bytes, path: str, model: str) -> tuple[bytes,
 
 
 _Change = tuple[int, int, bytes]  # body[start:end] becomes these bytes
-
-
-def _find_maximum(kind: Kind, provider: str | None) -> _Maximum | None:
-    if not kind.output_maximum:
-        return None
-    if kind.format == "openai.chat":
-        return _CHAT_OF_OPENAI if provider in ("openai", "azure") else _CHAT
-    if kind.format == "bedrock.invoke":
-        return next((maximum for maker, maximum in _MAKERS if maker == _find_maker(kind.model)), None)
-    return _MAXIMA.get(kind.format)
-
-
-def _find_maker(model: str | None) -> str | None:
-    return next((maker for maker, _ in _MAKERS if maker in (model or "")), None)
 
 
 def _set(body: bytes, start: int, members: list[Member], names: tuple[str, ...], value: bytes) -> list[_Change]:

@@ -12,7 +12,8 @@ from __future__ import annotations
 import msgspec
 
 from proxy.call import Ask, Kind, Reading
-from proxy.wire.ask import Body, make_ask
+from proxy.wire.ask import make_ask
+from proxy.wire.body import Body, InputBody
 from proxy.wire.loose import FAULTS, Loose
 from proxy.wire.responses import EVENT, TERMINAL, ResponsesForm
 from proxy.wire.tally import Tally
@@ -53,7 +54,7 @@ class Ended(msgspec.Struct, frozen=True):
 
 
 _UP = Loose(_Up)
-_BODY = Loose(Body)
+_BODY = Loose(InputBody)
 _TRANSCRIBED = Loose(_Transcribed)
 _TRANSCRIPT_DONE = "conversation.item.input_audio_transcription.completed"
 

@@ -111,12 +111,12 @@ def test_json_that_is_no_object_asks_nothing() -> None:
 
 def test_json_nested_too_deeply_is_left_unread() -> None:
     body = b'{"model":"m","messages":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
-    assert read_ask(CHAT, body) == Ask(prompt_bytes=len(body))
+    assert read_ask(CHAT, body) == Ask(prompt_bytes=len(body), unbounded=("unread",))
 
 
 def test_bodies_of_other_endpoints_ask_what_can_be_read_of_them() -> None:
     files = recognise("PUT", "/v1/any", "", "openai")
-    assert read_ask(files, b"\x00\xff") == Ask(prompt_bytes=2)
+    assert read_ask(files, b"\x00\xff") == Ask(prompt_bytes=2, unbounded=("unread",))
     assert read_ask(files, b"") == Ask()
     assert read_ask(recognise("POST", "/v1/images/edits", "", "openai"), b'{"model":"m","prompt"').model is None
     assert read_ask(recognise("POST", "/v1/images/edits", "", "openai"), b'{"model":"m"}', "application/json").model == "m"
@@ -138,7 +138,7 @@ FORM = (
 @pytest.mark.parametrize("body", [FORM, FORM[60:], b"\x00" * 1000 + FORM])
 def test_forms(body: bytes) -> None:
     asked = read_ask(recognise("POST", "/v1/audio/transcriptions", "", "openai"), body, "multipart/form-data; boundary=b")
-    assert asked == Ask(model="whisper-1", stream=True, json_asked=True, prompt_bytes=len(body))
+    assert asked == Ask(model="whisper-1", stream=True, json_asked=True, prompt_bytes=len(body), unbounded=("audio",))
 
 
 NAMES = ["model", "stream", "n", "metadata", "user", "text", "conversation", "generationConfig", "stream_options", "format"]

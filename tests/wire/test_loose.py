@@ -32,6 +32,18 @@ def test_wrong_types_are_absent_and_the_rest_is_read() -> None:
     assert (outer.first_name, outer.inner, outer.items, bytes(outer.raw)) == (None, Inner(), [Inner(2), Inner()], b"[1,2]")
 
 
+def test_a_dict_keeps_what_fits_of_it() -> None:
+    class Named(msgspec.Struct):
+        names: dict[str, int] | None = None
+        raws: list[dict[str, msgspec.Raw]] | None = None
+
+    named = Loose(Named).decode(b'{"names":{"a":1,"b":"x"},"raws":[{"a":[1]},5]}')
+    assert named.names == {"a": 1}
+    assert named.raws is not None
+    assert [{name: bytes(raw) for name, raw in each.items()} for each in named.raws] == [{"a": b"[1]"}]
+    assert Loose(Named).decode(b'{"names":5}').names is None
+
+
 def test_text_that_is_not_unicode_is_replaced() -> None:
     assert OUTER.decode(b'{"firstName":"a\xff"}').first_name == "a\ufffd"
 
