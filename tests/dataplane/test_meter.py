@@ -139,6 +139,17 @@ def test_an_event_that_has_begun_is_finished_first(run, tmp_path) -> None:
     run(main())
 
 
+def test_an_array_is_closed_where_its_last_element_ended(run, tmp_path) -> None:
+    async def main() -> None:
+        element = json.dumps({"candidates": [{"content": {"parts": [{"text": "x" * 99}], "role": "model"}, "index": 0}]}).encode()
+        head = HEAD.replace(b"text/event-stream", b"application/json")
+        async with open_bench(tmp_path, stream(b"[" + element + b"\n,\n" + element[:40], head=head), Purse(0)) as bench:
+            whole = json.loads(body_of(await bench.ask(path="/v1beta/models/gemini-2.5-pro:streamGenerateContent")))
+            assert [one["candidates"][0].get("finishReason") for one in whole] == [None, "MAX_TOKENS"]
+
+    run(main())
+
+
 def test_an_answer_that_ends_by_itself_is_not_cut(run, tmp_path) -> None:
     async def main() -> None:
         whole = chunk() + chunk("end", "stop") + b"data: [DONE]\n\n"
