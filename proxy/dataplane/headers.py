@@ -15,6 +15,7 @@ from proxy.dataplane.edge import SECOND
 from proxy.errors import Refusal
 
 Headers = list[tuple[bytes, bytes]]
+KEY_PREFIX = "wbk_"  # of the virtual keys that we issue
 
 _HOP = frozenset({
     "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade",
@@ -24,12 +25,13 @@ _REQUEST_READ = frozenset({
     "authorization", "x-api-key", "api-key", "x-goog-api-key", "content-type", "content-encoding", "content-length", "expect", "upgrade",
     "user-agent", "x-agent-id", "x-task-id", "x-session-id", "baggage", "traceparent", "x-stainless-retry-count", "x-claude-code-session-id",
     "x-claude-code-agent-id", "x-claude-code-parent-agent-id", "session-id", "x-session-affinity", "x-codex-turn-metadata",
+    "x-weighbridge-key", "x-weighbridge-tags",
 })  # fmt: skip
 _RESPONSE_READ = (
     "content-", "x-ratelimit-", "anthropic-ratelimit-", "retry-after", "x-amzn", "request-id", "x-request-id", "sec-websocket-", "mistral-",
     "apim-", "openai-", "x-goog-request-id", "cf-ray",
 )  # fmt: skip
-_ONCE = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key", "content-type"})
+_ONCE = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key", "x-weighbridge-key", "content-type"})
 _CREDENTIALS = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
 _KEY_HEADER = {"anthropic": b"x-api-key", "gemini": b"x-goog-api-key"}
 _MAX_NAMES = 4096
@@ -51,7 +53,8 @@ _responses: dict[bytes, _Name] = {}
 
 def _judge_request(name: bytes) -> _Name:
     lower = name.decode("latin-1").lower()
-    forward = None if lower in _REQUEST_OWN else name[len(SECOND) :] if lower == _SECOND_USER_AGENT else name
+    stays = lower in _REQUEST_OWN or lower.startswith("x-weighbridge-")
+    forward = name[len(SECOND) :] if lower == _SECOND_USER_AGENT else None if stays else name
     judged = _Name(lower, forward, lower in _REQUEST_READ or lower == "connection", lower in _ONCE)
     if len(_requests) < _MAX_NAMES:
         _requests[name] = judged
@@ -165,18 +168,29 @@ def keep_alive_s(fields: dict[str, str]) -> float:
 
 
 def presented_key(fields: dict[str, str], query: str) -> str | None:
-    """The credential of a request: bearer token, API key header, `?key=`, or the access key id of an AWS signature."""
+    """The credential of a request: bearer token, API key header, `?key=`, or the access key id of an AWS signature.
+
+    Of several, a virtual key by its prefix, wherever it stands; else the first.
+    """
+    first: str | None = None
     for name in _CREDENTIALS:
         if value := fields.get(name):
-            if name != "authorization":
-                return value
-            scheme, _, token = value.partition(" ")
-            if scheme.lower() == "aws4-hmac-sha256":
-                return token.partition("Credential=")[2].partition("/")[0] or None
-            return token.strip() or value
+            credential = _read_authorization(value) if name == "authorization" else value
+            if credential is not None and credential.startswith(KEY_PREFIX):
+                return credential
+            first = first or credential
     if "key=" in query:
-        return dict(parse_qsl(query)).get("key")
-    return None
+        credential = dict(parse_qsl(query)).get("key")
+        if first is None or (credential is not None and credential.startswith(KEY_PREFIX)):
+            return credential
+    return first
+
+
+def _read_authorization(value: str) -> str | None:
+    scheme, _, token = value.partition(" ")
+    if scheme.lower() == "aws4-hmac-sha256":
+        return token.partition("Credential=")[2].partition("/")[0] or None
+    return token.strip() or value
 
 
 def put_key(forward: Headers, query: str, dialect: str, key: str) -> tuple[Headers, str]:

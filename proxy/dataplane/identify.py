@@ -1,14 +1,17 @@
 """Who calls: the ladder of DESIGN §6, first hit wins, and the rung that named the agent is kept.
 
-(1) URL prefix `/a/<agent>[/t/<task>][/s/<session>]/<upstream>/…`; (2) a key the config knows; (3) `x-agent-id`, `x-task-id`,
-`x-session-id`; (4) W3C `baggage`; (5) native marks of Claude Code, Codex, opencode, Gemini CLI, AWS_SDK_UA_APP_ID and of
-the request body; (6) a salted hash of the provider key; (7) `unknown`. Task and session are looked for on the same
-ladder, each for itself. `traceparent` is always read.
+(1) A virtual key that is bound to an agent: nobody calls in another's name with it; (2) URL prefix
+`/a/<agent>[/t/<task>][/s/<session>]/<upstream>/…`; (3) `x-agent-id`, `x-task-id`, `x-session-id`; (4) W3C `baggage`; (5) native marks of
+Claude Code, Codex, opencode, Gemini CLI, AWS_SDK_UA_APP_ID and of the request body; (6) a salted hash of the provider key;
+(7) `unknown`. Task and session are looked for on the same ladder, each for itself. `traceparent` is always read.
+
+Tags are the key's; `x-weighbridge-tags: stage=test,crew=night` and members of the baggage named `weighbridge.<tag>` add to them.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from urllib.parse import unquote
 
@@ -16,13 +19,19 @@ import msgspec
 
 from proxy.call import Ask, Identity, Rung
 from proxy.config import Identity as IdentityConfig
-from proxy.config import Key
 from proxy.dataplane.headers import hash_key
+from proxy.dataplane.keys import Auth, Keys
 from proxy.errors import Refusal
+from proxy.orders import Orders
+from proxy.rules import Key
 
 _MAX_NAME = 128
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 _APP_ID = re.compile(r"(?:^| )app/([\w.!#$%&'*+^`|~-]+)")
+_TAG = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
+_MOST_TAGS = 16  # that a request may add
+_MOST_TEXT = 8192  # of a header that is taken apart
+_BAGGAGE_TAG = "weighbridge."
 _BAGGAGE = {
     "gen_ai.agent.name": "agent", "gen_ai.agent.id": "agent", "agent.id": "agent", "agent_id": "agent",
     "gen_ai.task.id": "task", "task.id": "task", "task_id": "task",
@@ -96,36 +105,29 @@ def _name(part: str) -> str:
 class Identifier:
     """Walks the ladder with a config's keys, salt and teams."""
 
-    def __init__(self, config: IdentityConfig) -> None:
-        self._keys: dict[str, Key] = {key.sha256: key for key in config.keys}
+    def __init__(self, config: IdentityConfig, auth: Auth = "optional", orders: Orders | None = None) -> None:
+        self.keys = Keys(config.keys, auth, orders or Orders())
         self._salt = config.salt
         self._teams = config.teams
         self._hashes: dict[str, str] = {}  # bounded; a proxy sees few keys, again and again
 
-    def known_key(self, key: str | None) -> Key | None:
-        """The configured key that was presented, if it is one of ours."""
-        return self._keys.get(hash_key(key)) if key and self._keys else None
+    def configure(self, config: IdentityConfig, auth: Auth, orders: Orders) -> None:
+        """Take a changed config, and keys that were issued or revoked."""
+        self.keys.configure(config.keys, auth, orders)
+        if config.salt != self._salt:
+            self._hashes.clear()
+        self._salt = config.salt
+        self._teams = config.teams
 
-    def identify(self, place: Place, fields: dict[str, str], ask: Ask, key: str | None) -> Identity:
-        """The identity of one request."""
-        known = self.known_key(key)
-        key_hash = self._hash(key) if key and not known else None
-        rungs = []
-        if place.agent or place.task or place.session:
-            rungs.append(Marks("path", place.agent, place.task, place.session))
-        if known:
-            rungs.append(Marks("key", known.agent))
-        if "x-agent-id" in fields or "x-task-id" in fields or "x-session-id" in fields:
-            rungs.append(Marks("header", _short(fields.get("x-agent-id")), _short(fields.get("x-task-id")), _short(fields.get("x-session-id"))))
-        if "baggage" in fields:
-            rungs.append(_read_baggage(fields["baggage"]))
-        native = _read_native(fields)
-        native.agent, native.task, native.session = (
-            native.agent or _short(ask.agent), native.task or _short(ask.task), native.session or _short(ask.session),
-        )  # fmt: skip
-        rungs.append(native)
-        if key_hash:
-            rungs.append(Marks("key_hash", "key-" + key_hash[:12]))
+    def admit(self, place: Place, fields: dict[str, str], secret: str | None, now_ns: int) -> None:
+        """Let a caller pass by its virtual key. Raises `Refusal` as `Keys.admit` does."""
+        self.keys.admit((place.agent, _short(fields.get("x-agent-id"))), fields, secret, now_ns)
+
+    def identify(self, place: Place, fields: dict[str, str], ask: Ask, secret: str | None) -> Identity:
+        """The identity of one request, also of one that was not let in; `secret` is its credential."""
+        key = self.keys.find(fields, secret)
+        key_hash = self._hash(secret) if secret and not self.keys.owns(secret) else None
+        rungs = self._climb(place, fields, ask, key, key_hash)
         agent, rung, task, session = None, "unknown", None, None
         for one in rungs:
             if agent is None and one.agent:
@@ -140,11 +142,31 @@ class Identifier:
             task=task,
             session=session,
             parent_agent=_short(fields.get("x-claude-code-parent-agent-id")),
-            team=known.team if known and known.team else self._teams.get(agent),
+            team=key.team if key and key.team else self._teams.get(agent),
             trace_id=trace[1] if trace else None,
             span_id=trace[2] if trace else None,
             key_hash=key_hash,
+            key=key.name if key else None,
+            tags=_read_tags(key, fields),
         )
+
+    def _climb(self, place: Place, fields: dict[str, str], ask: Ask, key: Key | None, key_hash: str | None) -> list[Marks]:
+        """What the rungs say, the highest first."""
+        rungs = [Marks("key", key.agent)] if key else []
+        if place.agent or place.task or place.session:
+            rungs.append(Marks("path", place.agent, place.task, place.session))
+        if "x-agent-id" in fields or "x-task-id" in fields or "x-session-id" in fields:
+            rungs.append(Marks("header", _short(fields.get("x-agent-id")), _short(fields.get("x-task-id")), _short(fields.get("x-session-id"))))
+        if "baggage" in fields:
+            rungs.append(_read_baggage(fields["baggage"]))
+        native = _read_native(fields)
+        native.agent, native.task, native.session = (  # a body's words are text already
+            native.agent or _cut(ask.agent or ""), native.task or _cut(ask.task or ""), native.session or _cut(ask.session or ""),
+        )  # fmt: skip
+        rungs.append(native)
+        if key_hash:
+            rungs.append(Marks("key_hash", "key-" + key_hash[:12]))
+        return rungs
 
     def _hash(self, key: str) -> str:
         found = self._hashes.get(key)
@@ -156,22 +178,49 @@ class Identifier:
 
 
 def _short(value: str | None) -> str | None:
-    if not value:
-        return None
-    if not value.isascii():
-        value = value.encode("latin-1", "replace").decode("utf-8", "replace")
-    value = value.strip()[:_MAX_NAME]
-    return value if value and value.isprintable() else None
+    """A name out of a header, or None where there is none that could be one."""
+    return _cut(_decode(value)) if value else None
+
+
+def _decode(text: str) -> str:
+    """The text of a header, which was read byte by byte and is mostly UTF-8."""
+    return text if text.isascii() else text.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def _cut(word: str) -> str | None:
+    word = word.strip()[:_MAX_NAME]
+    return word if word and word.isprintable() else None
+
+
+def _read_members(text: str) -> Iterator[tuple[str, str]]:
+    """The members of W3C baggage, and of what is written like it: names, and values percent-decoded."""
+    for member in _decode(text[:_MOST_TEXT]).split(","):
+        name, _, value = member.partition(";")[0].partition("=")
+        yield name.strip(), unquote(value)
 
 
 def _read_baggage(text: str) -> Marks:
     marks = Marks("baggage")
-    for member in text[:8192].split(","):
-        name, _, value = member.partition(";")[0].partition("=")
-        field = _BAGGAGE.get(name.strip().lower())
+    for name, value in _read_members(text):
+        field = _BAGGAGE.get(name.lower())
         if field and getattr(marks, field) is None:
-            setattr(marks, field, _short(unquote(value.strip())))
+            setattr(marks, field, _cut(value))
     return marks
+
+
+def _read_tags(key: Key | None, fields: dict[str, str]) -> dict[str, str]:
+    """The key's tags, and what the request adds: it overrides none, and what cannot be a tag is left out."""
+    tags = dict(key.tags) if key else {}
+    most = len(tags) + _MOST_TAGS
+    members: list[tuple[str, str]] = []
+    if "x-weighbridge-tags" in fields:
+        members += _read_members(fields["x-weighbridge-tags"])
+    if _BAGGAGE_TAG in (baggage := fields.get("baggage", "")):
+        members += [(name[len(_BAGGAGE_TAG) :], value) for name, value in _read_members(baggage) if name.startswith(_BAGGAGE_TAG)]
+    for name, value in members:
+        if name not in tags and len(tags) < most and _TAG.match(name) and (word := _cut(value)):
+            tags[name] = word
+    return tags
 
 
 class _CodexMark(msgspec.Struct):
@@ -198,9 +247,9 @@ def _read_native(fields: dict[str, str]) -> Marks:
             codex = msgspec.json.decode(turn.encode("latin-1", "replace"), type=_CodexMark)
         except (msgspec.DecodeError, RecursionError):
             codex = _CodexMark()
-        marks.session = marks.session or _short(codex.session_id)
+        marks.session = marks.session or _cut(codex.session_id or "")
         name = (codex.agent_name or "").strip("/")
-        marks.agent = marks.agent or _short("codex" if name in ("", "root") else f"codex/{name}")
+        marks.agent = marks.agent or _cut("codex" if name in ("", "root") else f"codex/{name}")
     if not marks.agent and (user_agent := fields.get("user-agent")):
         marks.agent = _name_client(user_agent)
     return marks

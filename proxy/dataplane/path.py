@@ -54,7 +54,7 @@ class Traffic:
         self._config = config
         self._upstreams = upstreams
         self._keys = keys
-        self._identifier = Identifier(config.identity)
+        self.identifier = Identifier(config.identity, config.auth)
         self._signers = {name: Signer(name, one.sign.partition(":")[2]) for name, one in upstreams.items() if one.sign}
         self._journal = journal
         self._settler = settler
@@ -71,9 +71,10 @@ class Traffic:
             head = read_head(request._message.raw_headers)
             fields = head.fields
             self._meet(call, place, fields)
+            self.identifier.admit(place, fields, call.secret, now_ns)
             upstream = self._route(call, place)
             body, content = await self._read(call, fields, request, upstream)
-            call.identity = self._identifier.identify(place, fields, call.ask, call.secret)
+            call.identity = self.identifier.identify(place, fields, call.ask, call.secret)
             upgrade = fields.get("upgrade", "").lower() == "websocket"
             read_ns = time.time_ns()
             target = place.rest
@@ -196,7 +197,7 @@ class Traffic:
             path, _, query = target.partition("?")
             forward, query = put_key(forward, query, call.dialect, key)
             target = f"{path}?{query}" if query else path
-        elif self._identifier.known_key(call.secret) is not None:
+        elif self.identifier.keys.owns(call.secret):
             text = "A Weighbridge key was presented, but this upstream has no provider key; set its `key: env:NAME`."
             raise Refusal("policy_no_upstream_key", text)
         extra: list[bytes] = []
@@ -232,7 +233,7 @@ class Traffic:
             relay.abandon()
             self.in_flight.discard(relay)
         if call.identity is None:
-            call.identity = self._identifier.identify(place, fields, call.ask, call.secret)
+            call.identity = self.identifier.identify(place, fields, call.ask, call.secret)
         if call.outcome is None and not call.settled:  # it ended by a defect of ours
             call.outcome, call.refused_status = "weighbridge_internal", None if call.answer.status else 500
         self._settler.settle(call)

@@ -15,6 +15,15 @@ def test_hop_by_hop_and_identity_stay_here_and_the_rest_travels_unchanged():
     assert head.fields["x-agent-id"] == "a" and "x-odd" not in head.fields
 
 
+def test_nothing_that_is_meant_for_us_goes_on():
+    raw = ((b"X-Weighbridge-Key", b"wbk_1"), (b"x-weighbridge-tags", b"a=b"), (b"x-weighbridge-anything", b"1"), (b"X-Weighbridge", b"2"))
+    head = read_head(raw)
+    assert head.forward == [(b"X-Weighbridge", b"2")]
+    assert head.fields == {"x-weighbridge-key": "wbk_1", "x-weighbridge-tags": "a=b"}
+    with pytest.raises(Refusal):
+        read_head(((b"x-weighbridge-key", b"wbk_1"), (b"X-Weighbridge-Key", b"wbk_2")))
+
+
 def test_a_credential_given_twice_is_refused_without_echo():
     with pytest.raises(Refusal) as caught:
         read_head(((b"Authorization", b"Bearer one"), (b"authorization", b"Bearer two")))
@@ -39,6 +48,9 @@ def test_response_framing_is_ours_and_repeated_fields_stay():
         ({"x-goog-api-key": "g"}, "key=no", "g"),
         ({}, "alt=sse&key=AIza%2B", "AIza+"),
         ({"authorization": "AWS4-HMAC-SHA256 Credential=AKIA1/2026/us-east-1/bedrock/aws4_request, Signature=0"}, "", "AKIA1"),
+        ({"authorization": "Bearer sk-1", "x-goog-api-key": "wbk_g"}, "", "wbk_g"),
+        ({"x-api-key": "k"}, "key=wbk_q", "wbk_q"),
+        ({"x-api-key": "wbk_k"}, "key=wbk_q", "wbk_k"),
         ({}, "monkey=1", None),
         ({}, "", None),
     ],

@@ -8,6 +8,7 @@ from proxy.call import Ask
 from proxy.config import Identity, Key
 from proxy.dataplane.identify import Identifier, Place, read_place
 from proxy.errors import Refusal
+from proxy.orders import Orders
 
 OURS = "wb-secret-key"
 LADDER = Identifier(Identity(keys=[Key(sha256=hashlib.sha256(OURS.encode()).hexdigest(), agent="by-key", team="red")], teams={"by-path": "blue"}))
@@ -43,8 +44,8 @@ EVERYTHING = {
 @pytest.mark.parametrize(
     ("place", "drop", "ask", "key", "agent", "rung"),
     [
-        (Place("u", "", "by-path"), (), Ask(), OURS, "by-path", "path"),
-        (Place("u", ""), (), Ask(), OURS, "by-key", "key"),
+        (Place("u", "", "by-path"), (), Ask(), OURS, "by-key", "key"),
+        (Place("u", "", "by-path"), (), Ask(), None, "by-path", "path"),
         (Place("u", ""), (), Ask(), None, "by-header", "header"),
         (Place("u", ""), ("x-agent-id",), Ask(), None, "by-baggage", "baggage"),
         (Place("u", ""), ("x-agent-id", "baggage"), Ask(agent="by-body"), None, "by-native", "native"),
@@ -58,6 +59,74 @@ def test_the_first_hit_wins_and_names_its_rung(place, drop, ask, key, agent, run
     assert (who.agent, who.rung) == (agent, rung)
     assert (who.trace_id, who.span_id) == ("a" * 32, "b" * 16)
     assert who.task == "task-header"
+
+
+def hold(*keys: Key) -> Identifier:
+    return Identifier(Identity(keys=list(keys)))
+
+
+def make_key(**more) -> Key:
+    return Key(sha256=hashlib.sha256(OURS.encode()).hexdigest(), **more)
+
+
+def test_a_key_without_an_agent_leaves_the_name_to_the_caller():
+    ladder = hold(make_key(team="red", id="crew"))
+    who = ladder.identify(Place("u", "", "by-path"), {}, Ask(), OURS)
+    assert (who.agent, who.rung, who.team, who.key, who.key_hash) == ("by-path", "path", "red", "crew", None)
+    assert ladder.identify(Place("u", ""), {}, Ask(), OURS).rung == "unknown"
+
+
+def test_beside_a_key_in_its_own_header_the_providers_key_is_told_apart():
+    ladder = hold(make_key(agent="by-key", id="k"))
+    who = ladder.identify(Place("u", ""), {"x-weighbridge-key": OURS}, Ask(), "sk-provider")
+    assert (who.agent, who.rung, who.key) == ("by-key", "key", "k")
+    assert who.key_hash == LADDER.identify(Place("u", ""), {}, Ask(), "sk-provider").key_hash is not None
+
+
+def test_a_key_of_ours_is_never_kept_as_a_hash():
+    assert LADDER.identify(Place("u", ""), {}, Ask(), OURS).key_hash is None
+    assert LADDER.identify(Place("u", ""), {}, Ask(), "wbk_somebody-elses").key_hash is None
+
+
+def test_tags_are_added_to_the_keys_and_override_none():
+    ladder = hold(make_key(agent="a", tags={"stage": "live"}))
+    fields = {
+        "x-weighbridge-tags": "stage=test, crew=night%20shift,,no value,bad name=1,crew=day",
+        "baggage": "weighbridge.crew=late,weighbridge.city=K%C3%B6ln;p=1,other=1,weighbridge.=x",
+    }
+    assert ladder.identify(Place("u", ""), fields, Ask(), OURS).tags == {"stage": "live", "crew": "night shift", "city": "Köln"}
+    assert ladder.identify(Place("u", ""), fields, Ask(), None).tags["stage"] == "test"
+    assert ladder.identify(Place("u", ""), {}, Ask(), None).tags == {}
+
+
+def test_a_request_adds_a_bounded_number_of_tags():
+    fields = {"x-weighbridge-tags": ",".join(f"t{number}={number}" for number in range(100))}
+    assert len(LADDER.identify(Place("u", ""), fields, Ask(), None).tags) == 16
+
+
+def test_names_outside_ascii_arrive_as_they_were_meant():
+    header = {"x-agent-id": "Köln".encode().decode("latin-1")}
+    assert LADDER.identify(Place("u", ""), header, Ask(), None).agent == "Köln"
+    assert LADDER.identify(Place("u", ""), {"baggage": "agent.id=K%C3%B6ln"}, Ask(), None).agent == "Köln"
+    assert LADDER.identify(Place("u", ""), {}, Ask(agent="Köln"), None).agent == "Köln"
+
+
+def test_a_changed_config_is_taken():
+    ladder = Identifier(Identity())
+    before = ladder.identify(Place("u", ""), {}, Ask(), "sk-live-123")
+    ladder.configure(Identity(keys=[make_key(agent="by-key")], salt="pepper", teams={"by-path": "blue"}), "optional", Orders())
+    assert ladder.identify(Place("u", ""), {}, Ask(), OURS).agent == "by-key"
+    assert ladder.identify(Place("u", "", "by-path"), {}, Ask(), None).team == "blue"
+    assert ladder.identify(Place("u", ""), {}, Ask(), "sk-live-123").key_hash != before.key_hash
+
+
+@pytest.mark.parametrize(("place", "fields"), [(Place("u", "", "other"), {}), (Place("u", ""), {"x-agent-id": " other "})])
+def test_a_key_is_used_in_no_other_name(place, fields):
+    with pytest.raises(Refusal) as caught:
+        LADDER.admit(place, fields, OURS, 0)
+    assert caught.value.name == "caller_bad_request" and "other " not in caught.value.message.replace("another ", "")
+    LADDER.admit(Place("u", "", "by-key"), {"x-agent-id": "by-key"}, OURS, 0)
+    LADDER.admit(place, fields, None, 0)
 
 
 def test_teams_come_from_the_key_or_the_config():
@@ -89,7 +158,7 @@ def test_native_marks(fields, agent, session):
     assert (who.agent, who.rung, who.session) == (agent, "native", session)
 
 
-NAMES = st.sampled_from([*EVERYTHING, "x-codex-turn-metadata", "user-agent", "session-id"])
+NAMES = st.sampled_from([*EVERYTHING, "x-weighbridge-key", "x-weighbridge-tags", "x-codex-turn-metadata", "user-agent", "session-id"])
 
 
 @given(st.dictionaries(NAMES, st.text(st.characters(max_codepoint=255), max_size=60)))
