@@ -74,8 +74,7 @@ class Door:
         async def handle(request: web.Request) -> web.Response:
             self.check(request)
             target, body = request.match_info.get("id", ""), await request.read()
-            done = asyncio.get_running_loop().run_in_executor(thread, perform, target, body)
-            answer = await asyncio.shield(done)  # what was begun is finished, also when whoever asked has gone
+            answer = await asyncio.get_running_loop().run_in_executor(thread, perform, target, body)
             return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
 
         return handle

@@ -19,6 +19,8 @@ _LINKS = (
     ("/api/unpriced", "models whose price is unknown"),
     ("/api/budgets", "limit, spent, reserved and forecast of every account of a budget"),
     ("/api/tasks", "every task with its calls and cost; by=agent: what tasks cost on the average"),
+    ("/api/orders", "who is paused or killed, by whom and why"),
+    ("/api/keys", "the virtual keys, and what they may spend"),
     ("/metrics", "for Prometheus"),
     ("/healthz", "whether this process runs"),
     ("/readyz", "whether the data plane was heard of in the last five seconds"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -15,7 +14,7 @@ from aiohttp import web
 
 from proxy.controlplane.api import answer_errors
 from proxy.controlplane.changes import list_keys, list_orders, make_changes
-from proxy.controlplane.door import Change, Door, add_list
+from proxy.controlplane.door import Door, add_list
 from proxy.orders import Orders, read_orders
 from tests.controlplane.test_desk import Room
 
@@ -24,11 +23,11 @@ GOOD = {"Authorization": f"Bearer {TOKEN}"}
 
 
 @asynccontextmanager
-async def serve(room: Room, *more: Change) -> AsyncIterator[Callable]:
+async def serve(room: Room) -> AsyncIterator[Callable]:
     """ask(method, path, body, headers) → (status, headers, text)."""
     thread = ThreadPoolExecutor(1)
     app = web.Application(middlewares=[answer_errors], client_max_size=65536)
-    Door(TOKEN).add(app, thread, [*make_changes(room.desk), *more])
+    Door(TOKEN).add(app, thread, make_changes(room.desk))
     add_list(app, thread, "/api/orders", lambda: list_orders(room.desk))
     add_list(app, thread, "/api/keys", lambda: list_keys(room.desk))
     runner = web.AppRunner(app, access_log=None)
@@ -100,26 +99,6 @@ def test_a_name_in_the_address_may_hold_anything(tmp_path: Path) -> None:
             assert (status, json.loads(text)["task"]) == (200, "tickets/42 ä")
             assert room.noted()[0]["task"]["task"] == "tickets/42 ä"
             assert (await ask("POST", "/api/tasks/%0A/close", {"outcome": "failed"}))[0] == 400
-
-    asyncio.run(scenario())
-
-
-def test_what_was_begun_is_finished_though_the_caller_has_gone(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        begun, go_on, done = threading.Event(), threading.Event(), threading.Event()
-
-        def perform(_: str, __: bytes) -> dict:
-            begun.set()
-            go_on.wait(20)
-            done.set()
-            return {}
-
-        async with serve(Room(tmp_path), Change("POST", "/slow", perform)) as ask:
-            asking = asyncio.create_task(ask("POST", "/slow"))
-            await asyncio.to_thread(begun.wait, 20)
-            asking.cancel()
-            go_on.set()
-            assert await asyncio.to_thread(done.wait, 20)
 
     asyncio.run(scenario())
 
