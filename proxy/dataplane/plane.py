@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import time
+from typing import Any
 
 import uvloop
 from aiohttp import web
@@ -56,7 +57,7 @@ class DataPlane:
         self._ledger = Ledger(config.budgets)
         self._follower = Follower(config.journal_dir, self._ledger)
         self._follower.recover()
-        self._journal = JournalWriter(config.journal_dir, config.journal.segment_bytes, self._follower.checkpoint)
+        self._journal = JournalWriter(config.journal_dir, config.journal.segment_bytes, self._checkpoint)
         self._samples = SampleSender(config.sample_socket)
         self._orders = OrdersFile(config.orders)
         self._gate = Gate(config.rate_limits, config.headroom)
@@ -85,6 +86,11 @@ class DataPlane:
         if edge.transport is not None:
             edge.transport.write(b"HTTP/1.1 %b\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%b" % (status, len(text), text))
         return Sent(keep_alive=request.keep_alive)
+
+    def _checkpoint(self) -> dict[str, Any]:
+        """The ledger's state for a new segment, with all corrections up to now: what is pruned behind it must be in it."""
+        self._follower.catch_up_corrections()
+        return self._follower.checkpoint()
 
     def tick(self) -> None:
         """Once a second: retry the journal, end silent calls, close stale connections, send a pulse."""
@@ -123,6 +129,7 @@ class DataPlane:
         if orders.config_generation != self._generation:
             self._generation = orders.config_generation
             self._reload()
+        self.traffic.identifier.configure(self._config.identity, self._config.auth, orders)
         self.traffic.end_running()
 
     def _reload(self) -> None:
