@@ -141,6 +141,7 @@ class Toll(msgspec.Struct):
 
     reserved: dict[str, int] = {}  # cell of the ledger → amount in the cell's unit (nano-USD, tokens or calls)
     reserved_nano_usd: int | None = None
+    reserved_input_tokens: int = 0
     reserved_output_tokens: int | None = None  # what the reservation covers; metering extends it
     budget: str | None = None  # the budget that acted, or would have (mode observe)
     act: str | None = None  # refused | clamped | downgraded | cut | warned | observed
@@ -148,6 +149,8 @@ class Toll(msgspec.Struct):
     capped_tokens: int | None = None  # the maximum that was written into the request
     warnings: tuple[str, ...] = ()  # for the response header: `agent-day 80%`
     waited_ns: int = 0  # in a queue
+    is_hard: bool = False  # under a budget that must hold: what is not reported is charged on the safe side
+    is_strict: bool = False  # … as reserved
     is_metered: bool = False  # its output may be cut: it is read as it flows, and asked for uncompressed
 
 

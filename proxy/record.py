@@ -62,7 +62,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     input_image_tokens: int | None = None
     output_image_tokens: int | None = None
     web_searches: int | None = None
-    usage_source: str = "none"  # reported | estimated | none
+    usage_source: str = "none"  # reported | estimated | raised (an estimate on the safe side, under a hard budget) | none
     # money
     cost_nano_usd: int | None = None  # None: unknown, never zero by default
     cost_source: str = "none"  # book | override | upstream | unbilled | reserved (unknown, so charged as reserved) | presumed (crashed) | none

@@ -211,7 +211,10 @@ class Admission:
         toll.reserved_nano_usd = weight.nano_usd
         toll.warnings = grant.warnings
         toll.reserved_output_tokens = self.weigher.output_tokens(call)
-        toll.is_metered = concern.is_hard and call.ask.stream and bool(grant.reserved)
+        toll.reserved_input_tokens = max(0, weight.tokens - toll.reserved_output_tokens)
+        toll.is_hard = concern.is_hard and bool(grant.reserved)
+        toll.is_strict = concern.is_strict
+        toll.is_metered = toll.is_hard and call.ask.stream
         if toll.act is None and grant.observed:
             toll.act, toll.budget = "observed", grant.observed
         elif toll.act is None and grant.warnings:
@@ -221,7 +224,7 @@ class Admission:
         """Reserve more for an answer that outgrows its reservation; False: not enough is left, and the answer is to be cut."""
         toll = call.toll
         covered = toll.reserved_output_tokens or 0
-        more = max(_LEAST_EXTENSION, covered // 2, seen_tokens - covered)
+        more = max(covered // 2, seen_tokens - covered + _LEAST_EXTENSION)
         price = self.weigher.price_output(call, more)
         reserved = self.ledger.extend(call.id, Weight(price, more, 0), time.time_ns())
         if reserved is None:

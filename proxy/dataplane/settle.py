@@ -16,7 +16,7 @@ from proxy.call import Call, Reading, Usage
 from proxy.dataplane.estimate import ByteRatios
 from proxy.dataplane.journal import JournalWriter
 from proxy.dataplane.samples import SampleSender
-from proxy.dataplane.till import Till
+from proxy.dataplane.till import Till, raise_usage
 from proxy.pricing.book import Book, Priced
 from proxy.pricing.providers import Providers
 from proxy.record import Record, Sample
@@ -26,7 +26,7 @@ _MAX_RESPONSES = 10_000
 _MAX_ERROR = 300
 _MAX_SAMPLE_TEXT = 65536
 _ESTIMATED = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
-_BROKEN_OFF = frozenset({"caller_gone", "upstream_cut", "upstream_timeout", "weighbridge_stopping"})
+_BROKEN_OFF = frozenset({"caller_gone", "upstream_cut", "upstream_timeout", "weighbridge_stopping", "policy_budget_cut", "policy_killed"})
 _UNFINISHED = frozenset({"queued", "in_progress", "validating", "finalizing", "cancelling"})  # of responses and of batches
 _UNBILLED = Priced(0, "unbilled", "")
 _UNKNOWN = Priced(None, "none", "")
@@ -62,6 +62,8 @@ class Settler:
         usage, source, priced = None, "none", _UNKNOWN
         try:
             usage, source = self._weigh(call)
+            if source == "estimated" and call.toll.is_hard:
+                usage, source = raise_usage(call, usage), "raised"
             priced = self._price(call, usage, source)
         except Exception:  # settle's step: a defect here must cost figures, never the record
             self.defects += 1

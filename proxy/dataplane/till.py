@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
+
+import msgspec
 
 from proxy.call import Call, RateLimits, Usage
 from proxy.dataplane.weigher import Weigher
@@ -12,6 +15,10 @@ from proxy.toll.ledger import Ledger
 from proxy.toll.terms import Weight
 
 _SILENT = RateLimits()
+
+
+_OUTPUT_MARGIN = 1.25
+_ON_THE_WAY_TOKENS = 64  # made by the provider, and not received when the connection ended
 
 
 class Till:
@@ -32,6 +39,8 @@ class Till:
         self._learn_headroom(call, now_ns)
         if not call.toll.reserved:
             return {}, priced
+        if call.toll.is_strict and source == "raised":
+            usage = None
         weight, priced = _weigh(call, usage, priced)
         return self._ledger.settle(call.id, weight), priced
 
@@ -40,6 +49,15 @@ class Till:
         if answer.sent_ns is not None and (answer.status == 429 or answer.limits != _SILENT):
             model = call.kind.model or call.ask.model
             self._gate.learn(call.upstream, name_credential(call), model, answer.limits, answer.status, answer.sent_ns, now_ns)
+
+
+def raise_usage(call: Call, usage: Usage) -> Usage:
+    """An estimate on the safe side, for a budget that must hold: the input as it was reserved, the output with a margin, within what was reserved."""
+    seen, covered = usage.output_tokens, call.toll.reserved_output_tokens
+    output_tokens = math.ceil(seen * _OUTPUT_MARGIN) + (0 if call.reading.complete else _ON_THE_WAY_TOKENS)
+    if covered is not None:
+        output_tokens = max(seen, min(output_tokens, covered))
+    return msgspec.structs.replace(usage, input_tokens=max(usage.input_tokens, call.toll.reserved_input_tokens), output_tokens=output_tokens)
 
 
 def _weigh(call: Call, usage: Usage | None, priced: Priced) -> tuple[Weight | None, Priced]:

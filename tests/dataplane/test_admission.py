@@ -250,7 +250,7 @@ def test_a_caller_that_leaves_pays_for_what_was_sent(run: Run, tmp_path: Path) -
         await got.wait()
         writer.close()
         record = await site.record()
-        assert record["outcome"] == "caller_gone" and record["usage_source"] == "estimated"
+        assert record["outcome"] == "caller_gone" and record["usage_source"] == "raised"
         assert 0 < record["charged"]["all.usd@"] == record["cost_nano_usd"] < record["reserved_nano_usd"]
         assert record["charged"]["all.calls@"] == 1
 

@@ -12,7 +12,7 @@ NOW_NS = 1_790_000_000 * 10**9
 HOUR_NS = 3600 * 10**9
 
 
-def refuse(affordable: int | None = None, **changes: object):  # noqa: ANN201
+def refuse(affordable: int | None = None, **changes: object):
     given = {
         "budget": "agent-day", "mode": "enforce", "unit": "usd", "scope": {"agent": "researcher"}, "limit": 5 * 10**9, "spent": 4_990_000_000,
         "reserved": 0, "asked": 25_000_000, "resets_at_ns": NOW_NS + HOUR_NS, "busy": False,
