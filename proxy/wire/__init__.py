@@ -1,4 +1,4 @@
-"""The wire formats: what a request asks and what its answer holds, read from bytes and never changing them.
+"""The wire formats: what a request asks and what its answer holds, read from bytes; of a request a budget may change one number or name.
 
     recognise   method and path → `Kind`
     read_ask    request body → `Ask`; `leave_unread` where the body is not read

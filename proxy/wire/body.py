@@ -1,7 +1,6 @@
 """The fields of request bodies that are read, declared as structs: those of all dialects, and what each dialect has beside them.
 
-Everything that is not declared (text above all) is skipped without being built. What only needs to be present is kept as the bytes
-it is; `ABSENT` stands where it is not.
+Everything that is not declared (text above all) is skipped without being built.
 """
 
 from __future__ import annotations

@@ -21,11 +21,11 @@ class Maximum(NamedTuple):
 _CHAT = Maximum(("max_tokens", "max_completion_tokens"))
 _CHAT_OF_OPENAI = Maximum(("max_completion_tokens", "max_tokens"))  # its reasoning models refuse the older name
 _PLAIN = Maximum(("max_tokens",))
-_CLAUDE = Maximum(("max_tokens", "max_tokens_to_sample"))
+_CLAUDE = Maximum(("max_tokens", "max_tokens_to_sample"))  # the second of its oldest models
 _MAXIMA = {
     "openai.completions": _PLAIN,
     "openai.responses": Maximum(("max_output_tokens",)),
-    "anthropic.messages": _CLAUDE,
+    "anthropic.messages": _PLAIN,
     "gemini.generate": Maximum(("maxOutputTokens", "max_output_tokens"), ("generationConfig", "generation_config")),
     "gemini.interactions": Maximum(("max_output_tokens", "maxOutputTokens"), ("generation_config", "generationConfig")),
     "bedrock.converse": Maximum(("maxTokens", "max_tokens"), ("inferenceConfig",), ("additionalModelRequestFields",)),

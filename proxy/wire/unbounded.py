@@ -10,10 +10,11 @@ from functools import lru_cache
 from operator import attrgetter
 
 from proxy.call import Kind
+from proxy.wire.attachments import Media
 from proxy.wire.body import Body, ChatBody, ChatOfParts, EmbedBody, GoogleBody, InputBody, MessagesBody, MessagesOfParts
 from proxy.wire.loose import FAULTS
 from proxy.wire.maxima import find_maker, find_maximum
-from proxy.wire.parts import ABSENT, Media, stands
+from proxy.wire.parts import ABSENT, stands
 from proxy.wire.toolkit import Tool, name_google_tools, name_tools
 
 UNBOUNDED = {

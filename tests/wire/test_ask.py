@@ -14,6 +14,7 @@ from proxy.wire.ask import read_ask
 from proxy.wire.recognise import recognise
 
 CHAT = recognise("POST", "/v1/chat/completions", "", "openai")
+COMPLETIONS = recognise("POST", "/v1/completions", "", "openai")
 RESPONSES = recognise("POST", "/v1/responses", "", "openai")
 MESSAGES = recognise("POST", "/v1/messages", "", "anthropic")
 GEMINI = recognise("POST", "/v1/models/gemini:streamGenerateContent", "", "gemini")
@@ -49,9 +50,44 @@ def test_the_limit_of_tokens_in_each_dialect() -> None:
     assert ask(OLLAMA, model="m", options={"num_predict": -1}).max_output_tokens is None
 
 
+def test_of_two_limits_the_higher_counts_and_another_dialects_says_nothing() -> None:
+    assert ask(CHAT, max_tokens=9, max_completion_tokens=5).max_output_tokens == 9
+    assert ask(CHAT, max_tokens=9, max_output_tokens=5).max_output_tokens == 9
+    assert ask(MESSAGES, max_tokens=9, max_completion_tokens=50).max_output_tokens == 9
+    assert ask(GEMINI, generationConfig={"maxOutputTokens": 3}, generation_config={"max_output_tokens": 4}).max_output_tokens == 4
+    assert ask(CONVERSE, inferenceConfig={"maxTokens": 5}, additionalModelRequestFields={"max_tokens": 6}).max_output_tokens == 6
+    assert ask(CHAT, max_tokens=2**80).max_output_tokens == 2**40
+    assert ask(CHAT, max_tokens=-1).max_output_tokens is None
+    assert ask(recognise("POST", "/v1/embeddings", "", "openai"), max_tokens=5).max_output_tokens is None
+
+
+def test_choices_are_what_is_billed() -> None:
+    assert ask(COMPLETIONS, prompt="a", n=2, best_of=5).choices == 5
+    assert ask(COMPLETIONS, prompt=["a", "b", "c"], n=2).choices == 6
+    assert ask(COMPLETIONS, prompt=[[1, 2], [3]]).choices == 2
+    assert ask(COMPLETIONS, prompt=[1, 2, 3]).choices == 1
+    assert ask(COMPLETIONS, prompt=[]).choices == 1
+    assert ask(CHAT, n=2, best_of=5).choices == 2
+    assert ask(CHAT, n=-3).choices == 1
+    assert ask(CHAT, n=2**70).choices == 2**20
+    assert ask(GEMINI, generationConfig={"candidateCount": 4}).choices == 4
+    assert ask(GEMINI, generation_config={"candidate_count": 3}).choices == 3
+
+
+def test_the_budget_of_reasoning() -> None:
+    assert ask(MESSAGES, thinking={"type": "enabled", "budget_tokens": 2048}).reasoning_budget_tokens == 2048
+    assert ask(MESSAGES, thinking={"type": "disabled", "budget_tokens": 2048}).reasoning_budget_tokens is None
+    assert ask(MESSAGES, thinking={"type": "adaptive"}).reasoning_budget_tokens is None
+    assert ask(CONVERSE, additionalModelRequestFields={"thinking": {"type": "enabled", "budget_tokens": 9}}).reasoning_budget_tokens == 9
+    assert ask(CONVERSE, additionalModelRequestFields={"reasoning_config": {"budget_tokens": 8}}).reasoning_budget_tokens == 8
+    assert ask(CHAT, reasoning={"max_tokens": 7}).reasoning_budget_tokens == 7
+    assert ask(CHAT, reasoning={"effort": "high"}, thinking="on").reasoning_budget_tokens is None
+
+
 def test_json_asked_in_each_dialect() -> None:
     assert ask(RESPONSES, text={"format": {"type": "json_schema"}}).json_asked
     assert ask(GEMINI, generationConfig={"responseMimeType": "application/json"}).json_asked
+    assert ask(GEMINI, generation_config={"response_mime_type": "application/json"}).json_asked
     assert ask(MESSAGES, model="m", output_config={"format": {"type": "json_schema"}}).json_asked
     assert ask(OLLAMA, model="m", format="json").json_asked
     assert not ask(OLLAMA, model="m", format="").json_asked
