@@ -1,28 +1,56 @@
-"""What is reserved for a call before it has run: the estimate by experience, and the bound by proof.
+"""What is reserved for a call before it has run: what it will take by experience, and what it can take by proof.
 
-The bound follows from byte-level tokenizers: a token is at least one byte, so a prompt has no more tokens than its request has bytes, and
-what providers add (roles, tool prompts) is covered by the JSON around the text and a constant. Output ends at the request's maximum.
+By experience: the prompt by the bytes a token that were learned of its model, with a margin; the output by the maximum that the caller
+set, else by nearly the longest that its agent got from that model lately. What no size tells (pictures, files, what the provider
+keeps or looks up) is guessed, once for each.
+
+By proof: byte-level tokenizers make no token of less than one byte, so a prompt has no more tokens than its request has bytes, and what
+providers add (roles, tool prompts) is covered by the JSON around the text and a constant; output ends at the maximum. It holds for
+what `proxy.wire.UNBOUNDED` does not name.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 
-from proxy.call import Call
+import msgspec
+
+from proxy.call import Call, Kind
 from proxy.dataplane.estimate import ByteRatios
 from proxy.pricing.ceiling import Ceiling
 from proxy.rules import Reserving
 from proxy.toll.terms import Weight
+from proxy.wire import makes_output
 
 ATTO_PER_NANO = 10**9
-ENDLESS = frozenset({"chat", "text_completion", "generate_content", "invoke_agent"})  # operations that answer with text
-_MESSAGE_TOKENS = 16  # of roles and separators, a guess for the whole of a short prompt
-_MEDIA_BYTES_A_TOKEN = 200  # base64 of pictures: some 300 KB are about 1,500 tokens
-_ADDED_TOKENS = 1024  # what a provider puts before a prompt: Anthropic's hidden tool prompt takes 570 to 680
+_TEXT = frozenset({"chat", "text_completion", "generate_content", "invoke_agent"})  # operations that answer with text, up to a maximum
+_OTHER_OUTPUT = {"image_generation": 6400, "speech": 4096, "transcription": 8192, "realtime": 4096}  # tokens, until better is learned
+_MESSAGE_TOKENS = 16  # of roles and separators
+_PICTURE_TOKENS = 1600  # a picture of a megapixel: 765 to 1,600
+_MEDIA_BYTES_A_TOKEN = 200  # of large pictures, scans and sound, in base64
+_SOUND_BYTES_A_SECOND = 8000  # 64 kbit
+_GUESSED_TOKENS = {"image_url": _PICTURE_TOKENS, "file": 8192, "stored_context": 8192, "server_tools": 16384, "web_search": 16384}
+_SEARCHING = ("server_tools", "web_search")
+_ADDED_TOKENS = 1024  # what a provider puts before a prompt: Anthropic's hidden tool prompt takes up to 700
+_MOST_OUTPUT = 10**10  # more comes out of no call, and a sum of it stays an exact number everywhere
 _MOST_STREAMS = 4096
 _RECENT = 64
 _ENOUGH = 20
 _MARGIN = 1.25
+
+
+class Parts(msgspec.Struct, frozen=True, gc=False):
+    """What a call takes: tokens of text, of pictures and sound, and of output (of all choices); searches, and seconds of sound."""
+
+    text_tokens: int
+    media_tokens: int
+    output_tokens: int
+    searches: int = 0
+    audio_s: int = 0
+
+    @property
+    def input_tokens(self) -> int:
+        return self.text_tokens + self.media_tokens
 
 
 class OutputQuantiles:
@@ -40,45 +68,69 @@ class OutputQuantiles:
         else:
             ring[seen % _RECENT] = output_tokens
         self._recent[key] = (ring, seen + 1)
+        self._recent.move_to_end(key)
         if len(self._recent) > _MOST_STREAMS:
             self._recent.popitem(last=False)
 
     def expect(self, agent: str, model: str) -> int | None:
         """A length that few outputs pass; None while too few have been seen."""
-        ring, seen = self._recent.get((agent, model), ([], 0))
-        return None if seen < _ENOUGH else round(max(ring) * _MARGIN) + 1
+        found = self._recent.get((agent, model))
+        return None if found is None or found[1] < _ENOUGH else int(max(found[0]) * _MARGIN) + 1
 
 
-def expect_output(call: Call, quantiles: OutputQuantiles, reserving: Reserving) -> int:
-    """Output tokens of one choice."""
-    if call.kind.operation not in ENDLESS:
+def writes_text(kind: Kind) -> bool:
+    """Whether calls of this kind answer with text, which goes on to a maximum of output tokens or to no end."""
+    return kind.operation in _TEXT and makes_output(kind)
+
+
+def read_maximum(call: Call) -> int | None:
+    """The output tokens at which a choice ends at last; None where no maximum is set. Of zero, some providers think it is none."""
+    return call.ask.max_output_tokens or None
+
+
+def expect(call: Call, ratios: ByteRatios, quantiles: OutputQuantiles, reserving: Reserving) -> Parts:
+    """What a call will take, by experience."""
+    ask = call.ask
+    media_bytes = ask.media_bytes if call.kind.json_body else ask.prompt_bytes  # a form is a file with a few words
+    text = ratios.estimate(call.kind.model or ask.model or "", ask.prompt_bytes - media_bytes, 0).input_tokens
+    guessed = sum(_GUESSED_TOKENS.get(name, 0) for name in ask.unbounded) if ask.unbounded else 0
+    return Parts(
+        int(text * reserving.input_margin) + guessed + _MESSAGE_TOKENS,
+        max(ask.media_pieces * _PICTURE_TOKENS, media_bytes // _MEDIA_BYTES_A_TOKEN),
+        min(_expect_output(call, quantiles, reserving) * ask.choices, _MOST_OUTPUT),
+        sum(name in ask.unbounded for name in _SEARCHING),
+        media_bytes // _SOUND_BYTES_A_SECOND,
+    )
+
+
+def _expect_output(call: Call, quantiles: OutputQuantiles, reserving: Reserving) -> int:
+    """The output tokens of one choice."""
+    is_text = writes_text(call.kind)
+    if not is_text and call.kind.operation not in _OTHER_OUTPUT:
         return 0
-    asked = call.ask.max_output_tokens
-    if asked is not None:
+    if (asked := read_maximum(call)) is not None:
         return asked
-    assert call.identity is not None
-    learned = quantiles.expect(call.identity.agent, call.kind.model or call.ask.model or "")
-    return reserving.output_tokens if learned is None else min(learned, reserving.output_tokens)
+    most = reserving.output_tokens if is_text else _OTHER_OUTPUT[call.kind.operation]
+    who = call.identity
+    learned = quantiles.expect(who.agent, call.kind.model or call.ask.model or "") if who is not None else None
+    return most if learned is None else min(learned, most)
 
 
-def estimate(call: Call, ratios: ByteRatios, quantiles: OutputQuantiles, ceiling: Ceiling | None, reserving: Reserving) -> Weight:
-    """What a call will weigh at most, by experience."""
-    ask = call.ask
-    model = call.kind.model or ask.model or ""
-    text = ratios.estimate(model, ask.prompt_bytes - ask.media_bytes, 0).input_tokens
-    input_tokens = int(text * reserving.input_margin) + ask.media_bytes // _MEDIA_BYTES_A_TOKEN + _MESSAGE_TOKENS
-    return _weigh(input_tokens, expect_output(call, quantiles, reserving) * ask.choices, ceiling)
+def bound(call: Call) -> Parts:
+    """What a call can take at most. Its request must have a maximum of output."""
+    output_tokens = (read_maximum(call) or 0) if writes_text(call.kind) else 0
+    return Parts(call.ask.prompt_bytes + _ADDED_TOKENS, 0, min(output_tokens * call.ask.choices, _MOST_OUTPUT))
 
 
-def bound(call: Call, ceiling: Ceiling | None) -> Weight:
-    """What a call can weigh at most. Its request must have a maximum of output."""
-    ask = call.ask
-    output_tokens = (ask.max_output_tokens or 0) if call.kind.operation in ENDLESS else 0
-    return _weigh(ask.prompt_bytes + _ADDED_TOKENS, output_tokens * ask.choices, ceiling)
+def weigh(parts: Parts, ceiling: Ceiling | None) -> Weight:
+    """Tokens, and nano-USD rounded up; no price where there is no ceiling."""
+    tokens = parts.input_tokens + parts.output_tokens
+    return Weight(None if ceiling is None else -(-price(parts, ceiling) // ATTO_PER_NANO), tokens)
 
 
-def _weigh(input_tokens: int, output_tokens: int, ceiling: Ceiling | None) -> Weight:
-    if ceiling is None:
-        return Weight(None, input_tokens + output_tokens)
-    atto_usd = ceiling.input * input_tokens + ceiling.output * output_tokens + ceiling.request
-    return Weight(-(-atto_usd // ATTO_PER_NANO), input_tokens + output_tokens)
+def price(parts: Parts, ceiling: Ceiling) -> int:
+    """Atto-USD at a ceiling's rates."""
+    atto_usd = ceiling.input * parts.text_tokens + ceiling.output * parts.output_tokens + ceiling.request
+    if parts.media_tokens:
+        atto_usd += ceiling.media * parts.media_tokens + ceiling.audio_hour * parts.audio_s // 3600
+    return atto_usd + ceiling.search * parts.searches if parts.searches else atto_usd
