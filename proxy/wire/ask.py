@@ -95,10 +95,11 @@ def _read_maximum(kind: Kind, fields: Body) -> int | None:
     maximum = find_maximum(kind)
     if maximum is None:
         return _bound(fields.max_output_tokens) if kind.format == "openai.realtime" else None
+    places = [(held, maximum.names) for name in maximum.holders if (held := getattr(fields, name, None)) is not None]
+    places += [(held, (name,)) for aside, name in maximum.asides if (held := getattr(fields, aside, None)) is not None]
     highest: int | None = None
-    holders = (getattr(fields, name, None) for name in (*maximum.holders, *maximum.asides)) if maximum.holders else (fields,)
-    for holder in holders:
-        for name in maximum.names if holder is not None else ():
+    for holder, names in places if maximum.holders else ((fields, maximum.names),):
+        for name in names:
             number = getattr(holder, name, None)
             if number is not None and number >= 0:
                 highest = number if highest is None else max(highest, number)

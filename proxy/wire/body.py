@@ -36,7 +36,6 @@ class Generation(msgspec.Struct):
     responseModalities: list[str] | None = None
     response_modalities: list[str] | None = None
     maxTokens: int | None = None
-    max_tokens: int | None = None
     max_new_tokens: int | None = None  # Nova's older name
     maxTokenCount: int | None = None  # Titan
 
@@ -144,7 +143,6 @@ class Additional(msgspec.Struct):
     """Bedrock's `additionalModelRequestFields`: fields of the model's own."""
 
     max_tokens: int | None = None
-    maxTokens: int | None = None
     thinking: Thinking | None = None
     reasoning_config: Thinking | None = None
     tools: list[Tool] | None = None

@@ -10,12 +10,12 @@ from proxy.call import Kind
 class Maximum(NamedTuple):
     """In one of `holders` (none: at the top of the body), under one of `names`; the first of each is what is put in where none stands.
 
-    `asides` are objects that may hold a second one, which is changed but never put in.
+    `asides`, each an object and a name in it, may be a second one, which is changed but never put in.
     """
 
     names: tuple[str, ...]
     holders: tuple[str, ...] = ()
-    asides: tuple[str, ...] = ()
+    asides: tuple[tuple[str, str], ...] = ()
 
 
 _CHAT = Maximum(("max_tokens", "max_completion_tokens"))
@@ -28,7 +28,7 @@ _MAXIMA = {
     "anthropic.messages": _PLAIN,
     "gemini.generate": Maximum(("maxOutputTokens", "max_output_tokens"), ("generationConfig", "generation_config")),
     "gemini.interactions": Maximum(("max_output_tokens", "maxOutputTokens"), ("generation_config", "generationConfig")),
-    "bedrock.converse": Maximum(("maxTokens", "max_tokens"), ("inferenceConfig",), ("additionalModelRequestFields",)),
+    "bedrock.converse": Maximum(("maxTokens",), ("inferenceConfig",), (("additionalModelRequestFields", "max_tokens"),)),
     "cohere.chat": _PLAIN,
     "ollama.chat": Maximum(("num_predict",), ("options",)),
     "ollama.generate": Maximum(("num_predict",), ("options",)),

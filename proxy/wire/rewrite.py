@@ -34,7 +34,7 @@ def cap_output(kind: Kind, body: bytes, tokens: int, provider: str | None) -> by
     if maximum is None or members is None:
         return None
     number = b"%d" % tokens
-    changes = [change for aside in maximum.asides for change in _set_aside(body, members, aside, maximum.names, number)]
+    changes = [change for aside in maximum.asides for change in _set_aside(body, members, *aside, number)]
     if not maximum.holders:
         return _apply(body, changes + _set(body, 0, members, maximum.names, number))
     holders = [member for member in members if member.key in maximum.holders]
@@ -81,10 +81,10 @@ def _set(body: bytes, start: int, members: list[Member], names: tuple[str, ...],
     return standing or [_put_in(body, start, members, names[0], value)]
 
 
-def _set_aside(body: bytes, members: list[Member], aside: str, names: tuple[str, ...], value: bytes) -> Iterator[_Change]:
+def _set_aside(body: bytes, members: list[Member], aside: str, name: str, value: bytes) -> Iterator[_Change]:
     for holder in members:
         inner = find_members(body, holder.start, holder.end) if holder.key == aside else None
-        yield from ((member.start, member.end, value) for member in inner or () if member.key in names)
+        yield from ((member.start, member.end, value) for member in inner or () if member.key == name)
 
 
 def _put_in(body: bytes, start: int, members: list[Member], name: str, value: bytes) -> _Change:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from proxy.call import Kind
 from proxy.wire import read_ask, recognise
 from proxy.wire.attachments import Media
-from proxy.wire.body import ChatBody, ChatOfParts
+from proxy.wire.body import ChatBody, ChatOfParts, MessagesBody, MessagesOfParts, decode_body
 
 CHAT = recognise("POST", "/v1/chat/completions", "", "openai")
 RESPONSES = recognise("POST", "/v1/responses", "", "openai")
@@ -75,6 +75,12 @@ def test_pieces_add_up() -> None:
     assert (ask.media_bytes, ask.media_pieces, ask.unbounded) == (3 * BARE, 3, ())
     assert read_ask(OLLAMA, json.dumps({"images": [B64, B64], "prompt": "x"}).encode()).media_pieces == 2
     assert read_ask(COHERE, json.dumps({"images": [URL, "https://x"]}).encode()).unbounded == ("image_url",)
+
+
+def test_bodies_whose_contents_are_lists_are_read_in_one_step() -> None:
+    texts, lists = b'{"messages":[{"content":"[x]"}]}', b'{"messages":[{"role":"user","content": [{"type":"text"}]}]}'
+    assert [type(decode_body(kind, texts)) for kind in ("openai.chat", "anthropic.messages")] == [ChatBody, MessagesBody]
+    assert [type(decode_body(kind, lists)) for kind in ("openai.chat", "anthropic.messages")] == [ChatOfParts, MessagesOfParts]
 
 
 @pytest.mark.parametrize("wrong", [5, None, "", "text", [5], [None], {"type": 5}, [["a"]], [{"type": {}}], [{"source": 1}], True])

@@ -62,7 +62,7 @@ PLACES: list[tuple[Kind, str | None, list[list[str]]]] = [
     (GENERATE, None, [["options", "num_predict"]]),
 ]
 IDS = [f"{kind.format} {provider} {kind.model or ''}" for kind, provider, _ in PLACES]
-NAMES = sorted({name for _, _, paths in PLACES for path in paths for name in path} | {"model", "models", "messages"})
+NAMES = sorted({name for _, _, paths in PLACES for path in paths for name in path} | {"model", "messages", "additionalModelRequestFields"})
 NUMBERS = st.integers(0, 2**40)
 
 
@@ -138,10 +138,9 @@ def test_whatever_the_body_holds_only_the_maximum_changes(fields: dict, place: t
             held = expected[where[0]] = expected[where[0]] or {}
             for name in [name for name in names if name in held] or [names_of(kind, provider)[0]]:
                 held[name] = tokens
-    for aside in find_maximum(kind, provider).asides:
-        for name in names_of(kind, provider):
-            if isinstance(expected.get(aside), dict) and name in expected[aside]:
-                expected[aside][name] = tokens
+    for aside, name in find_maximum(kind, provider).asides:
+        if isinstance(expected.get(aside), dict) and name in expected[aside]:
+            expected[aside][name] = tokens
     assert json.loads(capped) == expected
     assert read_ask(kind, capped).max_output_tokens == tokens
     assert cap_output(kind, capped, tokens, provider) == capped

@@ -209,6 +209,22 @@ def test_what_is_nested_deeper_than_anyone_writes_is_unread_and_takes_no_time() 
     assert named(MESSAGES, messages=[{"content": [{"type": "image"} | source]}]) == ("unread",)
 
 
+def test_many_results_one_after_another_are_not_deep() -> None:
+    results = [{"type": "tool_result", "content": [{"type": "image", "source": {"data": "YQ=="}}]}] * 30
+    assert named(MESSAGES, messages=[{"content": results}]) == ()
+    assert named(GEMINI, contents=[{"parts": [{"functionResponse": {"parts": [{"text": "x"}]}}] * 30}]) == ()
+
+
+def test_at_the_edge_of_what_can_be_decoded_nothing_raises() -> None:
+    seen = set()
+    for depth in range(800, 1010):
+        nested = b'{"type":"other","more":%s}' % (b"[" * depth + b"]" * depth)
+        for _ in range(7):
+            nested = b'{"type":"tool_result","content":[%s]}' % nested
+        seen |= set(read_ask(MESSAGES, b'{"messages":[{"content":[%s]}]}' % nested).unbounded)
+    assert seen <= {"unread"}
+
+
 def test_a_body_that_is_not_read_is_named_by_its_kind() -> None:
     assert leave_unread(post("/v1/audio/transcriptions"), has_body=True).unbounded == ("audio",)
     assert leave_unread(post("/v1/batches"), has_body=True).unbounded == ("batch",)
