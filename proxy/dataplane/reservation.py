@@ -53,29 +53,39 @@ class Parts(msgspec.Struct, frozen=True, gc=False):
         return self.text_tokens + self.media_tokens
 
 
+class _Recent(msgspec.Struct):
+    """The newest outputs in a ring, how many there were, and what is expected by them."""
+
+    ring: list[int]
+    seen: int = 0
+    expected: int | None = None
+
+
 class OutputQuantiles:
     """Nearly the longest of the recent outputs, per agent and model."""
 
     def __init__(self) -> None:
-        self._recent: OrderedDict[tuple[str, str], tuple[list[int], int]] = OrderedDict()  # the newest outputs in a ring, and how many there were
+        self._recent: OrderedDict[tuple[str, str], _Recent] = OrderedDict()
 
     def learn(self, agent: str, model: str, output_tokens: int) -> None:
         """Take in an output that ended by itself."""
         key = (agent, model)
-        ring, seen = self._recent.get(key, ([], 0))
-        if len(ring) < _RECENT:
-            ring.append(output_tokens)
-        else:
-            ring[seen % _RECENT] = output_tokens
-        self._recent[key] = (ring, seen + 1)
+        recent = self._recent.setdefault(key, _Recent([]))
         self._recent.move_to_end(key)
+        if recent.seen < _RECENT:
+            recent.ring.append(output_tokens)
+        else:
+            recent.ring[recent.seen % _RECENT] = output_tokens
+        recent.seen += 1
+        if recent.seen >= _ENOUGH:
+            recent.expected = int(max(recent.ring) * _MARGIN) + 1
         if len(self._recent) > _MOST_STREAMS:
             self._recent.popitem(last=False)
 
     def expect(self, agent: str, model: str) -> int | None:
         """A length that few outputs pass; None while too few have been seen."""
-        found = self._recent.get((agent, model))
-        return None if found is None or found[1] < _ENOUGH else int(max(found[0]) * _MARGIN) + 1
+        recent = self._recent.get((agent, model))
+        return None if recent is None else recent.expected
 
 
 def writes_text(kind: Kind) -> bool:
@@ -93,12 +103,15 @@ def expect(call: Call, ratios: ByteRatios, quantiles: OutputQuantiles, reserving
     ask = call.ask
     media_bytes = ask.media_bytes if call.kind.json_body else ask.prompt_bytes  # a form is a file with a few words
     text = ratios.estimate(call.kind.model or ask.model or "", ask.prompt_bytes - media_bytes, 0).input_tokens
-    guessed = sum(_GUESSED_TOKENS.get(name, 0) for name in ask.unbounded) if ask.unbounded else 0
+    guessed = searches = 0
+    if ask.unbounded:
+        guessed = sum(_GUESSED_TOKENS.get(name, 0) for name in ask.unbounded)
+        searches = sum(name in ask.unbounded for name in _SEARCHING)
     return Parts(
         int(text * reserving.input_margin) + guessed + _MESSAGE_TOKENS,
-        max(ask.media_pieces * _PICTURE_TOKENS, media_bytes // _MEDIA_BYTES_A_TOKEN),
+        max(ask.media_pieces * _PICTURE_TOKENS, media_bytes // _MEDIA_BYTES_A_TOKEN) if media_bytes else 0,
         min(_expect_output(call, quantiles, reserving) * ask.choices, _MOST_OUTPUT),
-        sum(name in ask.unbounded for name in _SEARCHING),
+        searches,
         media_bytes // _SOUND_BYTES_A_SECOND,
     )
 
