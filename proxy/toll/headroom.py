@@ -1,0 +1,212 @@
+"""The providers' own limits, learned from their answers: calls are held back before a provider would refuse them.
+
+Known are, for each upstream, credential and model, the limits that the newest headers told, less every call let in since the request that
+they answer was sent. What a provider counts as tokens of a call is learned by comparing two answers with what was sent between them.
+After a 429 nobody is sent until the wait it asks for is over; where a provider tells no limits, fewer calls run at once for a while.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import msgspec
+
+from proxy.call import RateLimits
+from proxy.rules import Headroom as Rule
+from proxy.rules import Queue
+from proxy.toll.allowance import Allowance
+from proxy.toll.line import Line, Wait
+from proxy.toll.ratio import Ratio
+from proxy.toll.shelf import Shelf
+
+_RANK = 1 << 62  # its lines come after those of all rate limits
+_WAITING = 1000  # calls that may wait for one provider's limit
+_MOST_KNOWN = 10_000  # upstream, credential and model together
+_MARGIN_NS = 200_000_000  # calls let in within this of another may reach the provider before it
+_REMEMBERED_NS = 120_000_000_000  # headers older than the answers of two minutes are of no use
+_LONGEST_BLOCK_S = 3600.0
+_LONGEST_BACKOFF_S = 16.0
+
+Name = tuple[str, str | None, str | None]  # upstream, credential's hash, model
+
+
+class Sending(msgspec.Struct):
+    """A call that was let in. `tokens` is our estimate; both are 0 when it was not sent after all."""
+
+    at_ns: int
+    requests: int
+    tokens: int
+
+
+class Known:
+    """What is known of the limits of one upstream, credential and model."""
+
+    __slots__ = ("_told_ns", "_told_tokens", "at_once", "blocked_ns", "line", "name", "ratio", "requests", "running", "sendings", "strikes", "tokens")
+
+    def __init__(self, name: Name, line: Line) -> None:
+        self.name = name
+        self.line = line
+        self.requests = Allowance()
+        self.tokens = Allowance()
+        self.ratio = Ratio()  # the provider's count of tokens to our estimate
+        self.sendings: deque[Sending] = deque()  # since the newest headers, by time
+        self.running = 0
+        self.blocked_ns = 0  # nobody is sent until then
+        self.strikes = 0  # 429s without a wait, one after another
+        self.at_once: float | None = None  # calls that may run at once; None: any number
+        self._told_ns = 0  # when the request was sent that the newest headers answer
+        self._told_tokens: int | None = None
+
+    def is_busy(self, now_ns: int) -> bool:
+        full = all(one.is_full(now_ns) for one in (self.requests, self.tokens) if one.is_known)
+        return bool(self.running or self.line.count or self.blocked_ns > now_ns or not full)
+
+    def find_wait(self, tokens: int, now_ns: int, passed: int) -> Wait | None:
+        """What holds a call back; None: nothing."""
+        ready_ns, unit, bound = max(now_ns, self.blocked_ns), "requests", None
+        for word, allowance, amount in (("requests", self.requests, 1.0), ("tokens", self.tokens, tokens * self.ratio.value)):
+            if allowance.limit > 0:
+                allowance.advance(now_ns)
+                fits_ns = allowance.find_ready(amount, now_ns)
+                if fits_ns > ready_ns:
+                    ready_ns, unit, bound = fits_ns, word, allowance.limit
+        is_crowded = self.at_once is not None and self.running >= max(1.0, self.at_once)
+        if ready_ns == now_ns and not is_crowded and (not self.line.count or self.line.rank <= passed):
+            return None
+        after_s = (ready_ns - now_ns) / 1e9
+        earliest_s = max(0.0, (self.blocked_ns - now_ns) / 1e9)  # the next answer may tell more
+        scope = {"upstream": self.name[0]} | ({"model": self.name[2]} if self.name[2] else {})
+        return Wait("policy_upstream_limited", self.name[0], unit, bound, scope, max(after_s, 1.0) if is_crowded else after_s, earliest_s, self.line)
+
+    def take(self, tokens: int, now_ns: int) -> Sending:
+        for allowance, amount in ((self.requests, 1.0), (self.tokens, tokens * self.ratio.value)):
+            if allowance.limit > 0:
+                allowance.spend(amount, now_ns)
+        self.running += 1
+        sendings = self.sendings
+        while sendings and sendings[0].at_ns < now_ns - _REMEMBERED_NS:
+            sendings.popleft()
+        sending = Sending(now_ns, 1, tokens)
+        sendings.append(sending)
+        return sending
+
+    def withdraw(self, sending: Sending) -> None:
+        """It was not sent."""
+        self.running -= 1
+        self.requests.level += sending.requests
+        self.tokens.level += sending.tokens * self.ratio.value
+        sending.requests = sending.tokens = 0
+
+    def learn(self, limits: RateLimits, status: int | None, sent_ns: int, now_ns: int) -> None:
+        """Take in the head of an answer to a request that was sent at `sent_ns`."""
+        tells = limits.remaining_requests is not None or limits.remaining_tokens is not None
+        if tells and sent_ns >= self._told_ns:
+            self._refresh(limits, sent_ns, now_ns)
+        if status == 429:
+            self._block(limits, tells, now_ns)
+        elif status is not None and status < 400:
+            self.strikes = 0
+            if self.at_once is not None:
+                self.at_once = self.at_once + 1 if self.at_once <= 2 * self.running + 8 else None
+
+    def _refresh(self, limits: RateLimits, sent_ns: int, now_ns: int) -> None:
+        requests = tokens = 0  # that these headers know of, and did not before
+        sendings = self.sendings
+        while sendings and sendings[0].at_ns <= sent_ns - _MARGIN_NS:
+            sending = sendings.popleft()
+            requests += sending.requests
+            tokens += sending.tokens
+        ratio, told_ns, self._told_ns = self.ratio, self._told_ns, sent_ns
+        since = [sending for sending in sendings if sending.at_ns > sent_ns - _MARGIN_NS]
+        if limits.remaining_requests is not None:
+            self.requests.refresh(
+                limits.remaining_requests, limits.limit_requests, limits.reset_requests_s, sum(one.requests for one in since), sent_ns, now_ns
+            )
+        remaining = limits.remaining_tokens
+        if remaining is not None:
+            before, self._told_tokens = self._told_tokens, remaining
+            if before is not None and tokens and self.tokens.is_bucket and remaining < self.tokens.limit:
+                came_back = (sent_ns - told_ns) / 1e9 * self.tokens.rate
+                if before + came_back < self.tokens.limit:
+                    ratio.learn(tokens, before + came_back - remaining)
+            counted = sum(one.tokens for one in since) * ratio.value
+            self.tokens.refresh(remaining, limits.limit_tokens, limits.reset_tokens_s, counted, sent_ns, now_ns)
+
+    def _block(self, limits: RateLimits, tells: bool, now_ns: int) -> None:
+        is_first = now_ns >= self.blocked_ns
+        wait_s = limits.retry_after_s
+        if wait_s is None and not tells:
+            if is_first:
+                self.strikes += 1
+            wait_s = min(2.0**self.strikes / 2, _LONGEST_BACKOFF_S)
+        if wait_s is not None:
+            self.blocked_ns = max(self.blocked_ns, now_ns + int(min(wait_s, _LONGEST_BLOCK_S) * 1e9))
+        if is_first and not tells and self.running > 1:
+            self.at_once = max(1.0, self.running * 0.7)
+
+
+class Headroom:
+    """All that is known of providers' limits. Not for several threads."""
+
+    def __init__(self, rule: Rule) -> None:
+        self._known: Shelf[Name, Known] = Shelf()
+        self._entries: dict[str, tuple[Known, Sending]] = {}
+        self.configure(rule)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is known that could hold a call back."""
+        return not self._is_on or not len(self._known)
+
+    def configure(self, rule: Rule) -> None:
+        """Take on other settings; what was learned stays, unless nothing is to be shared any more."""
+        self._is_on = rule.share
+        self._queue = Queue(length=_WAITING if rule.wait_s > 0 else 0, wait_s=rule.wait_s)
+        if not rule.share:
+            self._known = Shelf()
+        for known in self._known.values():
+            known.line.queue = self._queue
+
+    def take(self, id: str, name: Name, tokens: int, now_ns: int, passed: int = -1) -> Wait | None:
+        """Let a call in, or say what holds it: then nothing was taken. Lines of a rank up to `passed` are passed by."""
+        known = self._known.get(name) if self._is_on else None
+        if known is None:
+            return None
+        wait = known.find_wait(tokens, now_ns, passed)
+        if wait is None:
+            self._entries[id] = (known, known.take(tokens, now_ns))
+        return wait
+
+    def settle(self, id: str) -> list[Line]:
+        """A call has ended. Idempotent. Returns the lines in which somebody may now be let in."""
+        known, _ = self._entries.pop(id, (None, None))
+        if known is None:
+            return []
+        known.running -= 1
+        return [known.line] if known.line.count and known.at_once is not None else []
+
+    def withdraw(self, id: str) -> list[Line]:
+        """A call that was let in is not sent after all. Idempotent. Returns lines as `settle` does."""
+        known, sending = self._entries.pop(id, (None, None))
+        if known is None or sending is None:
+            return []
+        known.withdraw(sending)
+        return [known.line] if known.line.count else []
+
+    def learn(self, name: Name, limits: RateLimits, status: int | None, sent_ns: int, now_ns: int) -> list[Line]:
+        """Take in the head of an answer. Returns lines as `settle` does."""
+        if not self._is_on:
+            return []
+        known = self._known.get(name)
+        if known is None:
+            tells = status == 429 or limits.remaining_requests is not None or limits.remaining_tokens is not None
+            if not tells or len(self._known) >= _MOST_KNOWN:
+                return []
+            known = Known(name, Line(self._queue, _RANK))
+            self._known.put(name, known)
+        known.learn(limits, status, sent_ns, now_ns)
+        return [known.line] if known.line.count else []
+
+    def sweep(self, now_ns: int) -> None:
+        """Forget some of what has not been used for a while and is as if new."""
+        self._known.sweep(now_ns)
