@@ -50,7 +50,7 @@ GUARDS: dict[str, set[str]] = {
     "proxy/dataplane/meter.py": {"MeteredRelay._weigh", "MeteredRelay._hear"},
     "proxy/dataplane/relay.py": {"Relay.head_came", "Relay.body_came", "Relay._finish_reading"},
     "proxy/dataplane/settle.py": {"Settler.settle"},
-    "proxy/dataplane/tunnel.py": {"Tunnel.body_came", "Tunnel._client_came"},
+    "proxy/dataplane/tunnel.py": {"Tunnel.body_came", "Tunnel._send_up"},
 }
 # The named exceptions to "values are bound": statements of DuckDB that take no bound values.
 UNBINDABLE: dict[str, set[str]] = {

@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import random
+import re
 import signal
 import threading
 import time
@@ -148,12 +149,16 @@ def test_budgets_hold_over_kills_of_the_data_plane(tmp_path: Path, mode: str) ->
         load = threading.Thread(target=lambda: asyncio.run(drive(bridge, 100_000, 8, leaving=0.1, stop=stop)))
         load.start()
         dice = random.Random(3)
-        for _ in range(KILLS // 2):
+        killed: set[int] = set()
+        while len(killed) < KILLS // 2:
             plane = bridge.child("proxy.dataplane.plane")
+            if plane in killed:  # it is still being buried
+                continue
             before = len(bridge.journal("opened"))
             wait_until(lambda before=before: len(bridge.journal("opened")) > before or not load.is_alive(), 10)
             time.sleep(dice.random() * 0.05)
             os.kill(plane, signal.SIGKILL)
+            killed.add(plane)
         stop.set()
         load.join()
         statuses = asyncio.run(drive(bridge, 4000, 16))
@@ -161,7 +166,9 @@ def test_budgets_hold_over_kills_of_the_data_plane(tmp_path: Path, mode: str) ->
         billed, over = bill_of(bridge), count_overshoot(bridge)
         calls = bridge.wait_for_calls(len({call["id"] for call in bridge.journal("opened")}))
         spent = spent_of(rows, "all")
-        presumed = [call for call in calls if call["cost_source"] == "presumed"]
+        presumed = [call for call in calls if call["outcome"] == "weighbridge_crashed"]
+        ends = re.findall(r"the data plane ended with status (\S+);", (tmp_path / "log").read_text())
+    assert set(ends) == {"-9"} and len(ends) == len(killed), "it ended otherwise than by our hand"
     assert statuses.get(402, 0) > 0, "the limit was not reached"
     assert presumed, "no call was running when its data plane was killed"
     assert billed <= spent + over <= limit_usd * 1e9 + over

@@ -18,6 +18,8 @@ def make_refusal(call: Call, shortage: Shortage, now_ns: int, affordable_tokens:
     Its details: {budget, scope, unit, limit, spent, reserved, asked, resets_at, affordable_max_tokens}; amounts in dollars where the
     unit is `usd`. 429 only where waiting helps soon: running calls hold the rest, or the window ends within a minute.
     """
+    if shortage.unit == "calls":  # of which no shorter answer takes fewer
+        affordable_tokens = None
     resets_s = None if shortage.resets_at_ns is None else max(0.0, (shortage.resets_at_ns - now_ns) / 1e9)
     details = {
         "budget": shortage.budget,

@@ -57,6 +57,12 @@ def test_a_budget_for_life_never_resets() -> None:
     assert refusal.details["resets_at"] is None
 
 
+def test_no_maximum_makes_a_call_no_call() -> None:
+    refusal = refuse(affordable=86, unit="calls", limit=2, spent=2, asked=1, resets_at_ns=None, scope={})
+    assert refusal.message == "The budget agent-day is used up: 2 calls of 2 calls are spent, 0 calls reserved, and this call needs up to 1 calls."
+    assert refusal.details["affordable_max_tokens"] is None
+
+
 @pytest.mark.parametrize("busy", [False, True])
 def test_a_call_larger_than_the_whole_budget_never_fits(busy: bool) -> None:
     refusal = refuse(affordable=100, asked=6 * 10**9, busy=busy)
