@@ -63,12 +63,14 @@ def test_an_order_concerns_a_call_in_every_dimension(path, dimension):
     assert outcome(file, Subject("bob", "azure")) == ("policy_paused" if dimension is None else None)
 
 
+KILLS = [Order(verb="kill", dimension="agent", value="bob"), Order(verb="kill", dimension="task", value="t-1")]
+
+
 @pytest.mark.parametrize("turn", [1, -1])
-def test_of_several_orders_the_ending_one_is_told(path, turn):
-    orders = [PAUSE, Order(verb="kill", dimension="task", value="t-1"), Order(verb="pause"), Order(verb="kill", dimension="agent", value="alice")]
+@pytest.mark.parametrize("orders", [[PAUSE, Order(verb="kill", dimension="agent", value="alice")], [PAUSE, *KILLS], [Order(verb="pause"), *KILLS]])
+def test_of_several_orders_the_ending_one_is_told(path, turn, orders):
     write_orders(path, Orders(orders=orders[::turn]))
     assert outcome(OrdersFile(path)) == "policy_killed"
-    assert outcome(OrdersFile(path), Subject("bob", "openai")) == "policy_paused"
 
 
 def test_running_calls_end_only_where_the_order_says_so(path):

@@ -8,6 +8,7 @@ from proxy.config import Price, Upstream
 from proxy.dataplane.estimate import ByteRatios
 from proxy.dataplane.weigher import Weigher
 from proxy.pricing.book import Book
+from proxy.pricing.compile import compile_book
 from proxy.pricing.providers import Providers
 from proxy.rules import Reserving
 from proxy.toll.terms import Room
@@ -74,6 +75,22 @@ def test_what_is_affordable_fits_and_not_one_token_more(strict, model, choices, 
         assert fits(cap(call, most))
     if most < maximum:
         assert not fits(cap(call, most + 1))
+
+
+def test_strict_counts_with_the_dearest_tier(tmp_path):
+    path = tmp_path / "prices.json"
+    compile_book(path)
+    book = Book.load(path, [])
+    weigher = Weigher(book, Providers(book, {"up": Upstream(url="https://api.openai.com")}), Reserving(), ByteRatios())
+    call = make_call(model="gpt-5", service_tier="flex")
+    call.started_ns = 1_795_200_000 * 10**9
+    estimate, bound = weigher.estimate(call), weigher.bound(call, None)
+    usual = weigher.estimate(msgspec.structs.replace(call, ask=msgspec.structs.replace(call.ask, service_tier=None)))
+    assert estimate.nano_usd < usual.nano_usd < weigher.bound(call, None).nano_usd
+    room = Room(nano_usd=bound.nano_usd // 2)
+    most = weigher.affordable(call, room, bound, strict=True)
+    assert 0 < most < 1000
+    assert weigher.bound(cap(call, most), None).nano_usd <= room.nano_usd < weigher.bound(cap(call, most + 1), None).nano_usd
 
 
 def test_what_has_no_maximum_to_lower_affords_nothing():
