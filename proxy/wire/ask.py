@@ -20,6 +20,7 @@ from proxy.wire.unbounded import look_into, name_kind
 _MOST_WORD = 300
 _MOST_TOKENS = 2**40
 _MOST_CHOICES = 2**20
+_NO_SHAPES = (None,) * 4
 _FORM_FIELD = re.compile(rb'name="?(model|stream|n|response_format|user)"?[^\r\n]{0,300}\r?\n(?:[^\r\n]{1,300}\r?\n){0,8}\r?\n([^\r\n]{1,300})\r?\n')
 _CLAUDE_SESSION = re.compile(r"_session_([0-9a-fA-F-]{8,64})\Z")
 
@@ -95,10 +96,12 @@ def _read_maximum(kind: Kind, fields: Body) -> int | None:
     maximum = find_maximum(kind)
     if maximum is None:
         return _bound(fields.max_output_tokens) if kind.format == "openai.realtime" else None
-    places = [(held, maximum.names) for name in maximum.holders if (held := getattr(fields, name, None)) is not None]
-    places += [(held, (name,)) for aside, name in maximum.asides if (held := getattr(fields, aside, None)) is not None]
+    places: list[tuple[object, tuple[str, ...]]] = [(fields, maximum.names)]
+    if maximum.holders:
+        places = [(getattr(fields, name, None), maximum.names) for name in maximum.holders]
+        places += [(getattr(fields, aside, None), (name,)) for aside, name in maximum.asides]
     highest: int | None = None
-    for holder, names in places if maximum.holders else ((fields, maximum.names),):
+    for holder, names in places:
         for name in names:
             number = getattr(holder, name, None)
             if number is not None and number >= 0:
@@ -143,10 +146,11 @@ def _read_reasoning_budget(fields: Body) -> int | None:
 
 
 def _asks_json(kind: Kind, fields: Body, generations: list[Generation]) -> bool:
-    text, config = fields.text, fields.output_config
-    for shape in (fields.response_format, fields.output_format, text and text.format, config and config.format):
-        if isinstance(shape, Format) and shape.type is not None and shape.type.startswith("json"):
-            return True
+    shapes = (fields.response_format, fields.output_format, fields.text and fields.text.format, fields.output_config and fields.output_config.format)
+    if shapes != _NO_SHAPES:
+        for shape in shapes:
+            if isinstance(shape, Format) and shape.type is not None and shape.type.startswith("json"):
+                return True
     for held in generations:
         if "application/json" in (held.responseMimeType, held.response_mime_type):
             return True

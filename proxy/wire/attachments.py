@@ -40,6 +40,7 @@ class _Added(msgspec.Struct):
 _BLOB, _ADDED = Loose(_Blob), Loose(_Added)
 _PARTS, _PARTS_OF_MANY, _TOOLS = Loose(list[Part]), Loose(list[list[Part]]), Loose(list[Tool])
 _PICTURE, _SOUND, _FILE = "image_url", "audio", "file"  # the names of what has no bound
+_PLAIN = frozenset({"text", "input_text", "output_text", "tool_use", "thinking", "redacted_thinking"})
 _FAMILIES = {
     "image": _PICTURE, "image_url": _PICTURE, "input_image": _PICTURE, "image_generation_call": _PICTURE, "computer_screenshot": _PICTURE,
     "input_audio": _SOUND, "audio": _SOUND, "audio_url": _SOUND,
@@ -115,7 +116,7 @@ class Media:
 
     def take_parts(self, parts: Iterable[Part]) -> None:
         for part in parts:
-            if part.type != "text":
+            if part.type not in _PLAIN:
                 self.take_part(part)
 
     def take_part(self, part: Part) -> None:
@@ -132,9 +133,12 @@ class Media:
             for place, raw in found:
                 self._take_place(family, place, raw)
             return
-        for inner in (part.content, part.output, part.result):
-            if inner is not ABSENT:
-                self._take_inner(inner)
+        if part.content is not ABSENT:
+            self._take_inner(part.content)
+        if part.output is not ABSENT:
+            self._take_inner(part.output)
+        if part.result is not ABSENT:
+            self._take_inner(part.result)
         if part.tools is not ABSENT:
             self.unbounded.update(name_tools(_TOOLS.decode(part.tools)))
         if part.tool is not ABSENT:
@@ -155,11 +159,10 @@ class Media:
 
     def _take_inner(self, raw: msgspec.Raw | list[Part] | Part | str | None) -> None:
         """The content of a result: a text, a list of parts, or one part."""
-        first = bytes(memoryview(raw)[:1]) if isinstance(raw, msgspec.Raw) else b""
-        if first not in (b"[", b"{") or not self._go_down():
-            return
-        self.take_parts(_PARTS.decode(raw if first == b"[" else b"[" + bytes(raw) + b"]"))
-        self._depth -= 1
+        first = memoryview(raw)[0] if isinstance(raw, msgspec.Raw) and raw is not ABSENT else 0
+        if first in (_LIST, _OBJECT) and self._go_down():
+            self.take_parts(_PARTS.decode(raw if first == _LIST else b"[" + bytes(raw) + b"]"))
+            self._depth -= 1
 
     def _go_down(self) -> bool:
         """One level deeper; what lies deeper than anyone writes is left unread, for each level costs another reading."""

@@ -221,14 +221,27 @@ _DECODERS: dict[str, Loose] = {
 }
 _CONTENT = b'"content":'
 _LOOKED_THROUGH = 4096
+_SMALL = 1024  # where either way is as fast
 
 
 def decode_body(format: str, data: bytes) -> Body:
     """The fields of a body of this format. Raises only `FAULTS` of `loose`: the bytes are no JSON, or nested too deeply."""
     decoder = _DECODERS.get(format, _PLAIN)
     of_parts = _OF_PARTS.get(decoder)
-    if of_parts is not None:
-        place = data.find(_CONTENT, 0, _LOOKED_THROUGH) + len(_CONTENT)
-        if place >= len(_CONTENT) and data[place : place + 2].lstrip().startswith(b"["):
-            decoder = of_parts  # a guess from the first message, and only of what is faster
+    if of_parts is not None and len(data) > _SMALL and _begins_with_lists(data, decoder is _MESSAGES):
+        decoder = of_parts
     return decoder.decode(data)
+
+
+def _begins_with_lists(data: bytes, otherwise: bool) -> bool:
+    """A guess from the first contents, and only of what is faster; `otherwise` where there is none to be seen."""
+    place = data.find(_CONTENT, 0, _LOOKED_THROUGH)
+    if place < 0:
+        return otherwise
+    for _ in range(3):
+        if data[place + len(_CONTENT) : place + len(_CONTENT) + 2].lstrip().startswith(b"["):
+            return True
+        place = data.find(_CONTENT, place + 1, _LOOKED_THROUGH)
+        if place < 0:
+            break
+    return False

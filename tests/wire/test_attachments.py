@@ -78,7 +78,8 @@ def test_pieces_add_up() -> None:
 
 
 def test_bodies_whose_contents_are_lists_are_read_in_one_step() -> None:
-    texts, lists = b'{"messages":[{"content":"[x]"}]}', b'{"messages":[{"role":"user","content": [{"type":"text"}]}]}'
+    long = b" " * 2000
+    texts, lists = b'{"messages":[{"content":"[x]"}]}' + long, b'{"messages":[{"content":"x"},{"content": [{"type":"text"}]}]}' + long
     assert [type(decode_body(kind, texts)) for kind in ("openai.chat", "anthropic.messages")] == [ChatBody, MessagesBody]
     assert [type(decode_body(kind, lists)) for kind in ("openai.chat", "anthropic.messages")] == [ChatOfParts, MessagesOfParts]
 
