@@ -4,6 +4,7 @@
     read_ask    request body → `Ask`; `leave_unread` where the body is not read
     UNBOUNDED, makes_output   why a call's cost may have no bound; whether its output is billed at all
     cap_output, change_model   request body → the same with a maximum of output, or for another model
+    repeats_keys   whether a body may be read in two ways
     open_reader response pieces → `Reading`; a `WatchedReader` also knows how to end a stream
     open_socket_reader, FrameTap, agree_deflate   bytes of a WebSocket → messages → `Began`, `Ended`
     decoder     a bounded, incremental decoder of a compressed copy
@@ -15,6 +16,7 @@ To add a format: one module with a class like `chat.ChatForm`, one entry in `rea
 from proxy.wire.ask import leave_unread, read_ask
 from proxy.wire.decoding import decoder
 from proxy.wire.limits import read_limits, request_id
+from proxy.wire.members import repeats_keys
 from proxy.wire.reader import WatchedReader, open_reader
 from proxy.wire.recognise import recognise
 from proxy.wire.rewrite import cap_output, change_model
@@ -40,5 +42,6 @@ __all__ = [
     "read_ask",
     "read_limits",
     "recognise",
+    "repeats_keys",
     "request_id",
 ]

@@ -40,6 +40,12 @@ def find_members(body: bytes, start: int = 0, end: int | None = None) -> list[Me
         return None
 
 
+def repeats_keys(body: bytes) -> bool:
+    """Whether a key stands more than once at the top of an object: then a provider may read another request than we do."""
+    members = find_members(body) or ()
+    return len({member.key for member in members}) < len(members)
+
+
 def after_bracket(body: bytes, start: int = 0) -> int:
     """The place right behind the opening bracket of the object at `start`, where a member may be put in."""
     return body.index(b"{", start) + 1

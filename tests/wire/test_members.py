@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.wire.members import after_bracket, find_members
+from proxy.wire.members import after_bracket, find_members, repeats_keys
 
 TEXT = st.text(max_size=6) | st.sampled_from(['"', "\\", '\\"', "}", "{", "],[", ",", ":", "\n", "\u2028"])
 JSON = st.recursive(
@@ -63,3 +63,18 @@ def test_values_that_look_like_the_last_of_their_name_are_told_apart() -> None:
 
 def test_a_key_written_with_escapes_is_the_same_key() -> None:
     assert find_members(b'{"m\\u0061x":1}') == [("max", 12, 13)]
+
+
+@pytest.mark.parametrize(
+    ("body", "repeats"),
+    [
+        (b'{"n":1,"m":[{"n":1},{"n":1}]}', False),
+        (b'{"n":1,"m":2,"n":1}', True),
+        (b'{"n":100,"m":2,"\\u006e":1}', True),
+        (b"{}", False),
+        (b"[1,1]", False),
+        (b"nonsense", False),
+    ],
+)
+def test_whether_a_body_may_be_read_in_two_ways(body: bytes, repeats: bool) -> None:
+    assert repeats_keys(body) is repeats
