@@ -40,6 +40,17 @@ def amount_of(weight: Weight, unit: int) -> int:
     return (weight.nano_usd or 0) if unit == 0 else weight.tokens if unit == 1 else weight.calls
 
 
+class Standing:
+    """What is spent and reserved in an account over all data planes."""
+
+    __slots__ = ("reserved", "spent", "used")
+
+    def __init__(self, spent: int, reserved: int, used: list[list[int]] | None = None) -> None:
+        self.spent = spent
+        self.reserved = reserved
+        self.used = used or []  # of a rolling window: [bucket, spent and reserved], oldest first
+
+
 class Slot:
     """One unit of one account in the current window."""
 
@@ -52,7 +63,7 @@ class Slot:
         self.limit = limit
         self.half = (limit + 1) // 2  # the first amount that is worth a warning
         self.cell = cell
-        self.total: Cell | Series = cell if cell.series is None else cell.series
+        self.total: Cell | Series | Standing = cell if cell.series is None else cell.series
 
     def fits(self, amount: int) -> bool:
         """Whether so much can be reserved; nothing always can."""

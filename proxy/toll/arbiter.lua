@@ -30,6 +30,9 @@ local function answer(word, ...)
 end
 
 local function negate(amount)
+    if amount == '0' then
+        return amount
+    end
     return string.sub(amount, 1, 1) == '-' and string.sub(amount, 2) or '-' .. amount
 end
 

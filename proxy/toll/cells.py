@@ -203,6 +203,11 @@ class Cells:
             page = self.pages[prefix] = Page(prefix, self.families)
         return page.take(scope)
 
+    def write_kept(self, id: str) -> str:
+        """The Unix second from which a cell may be forgotten; `-` where that is never."""
+        page = self.pages.get(id.partition("?")[0])
+        return "-" if page is None or page.kept_until_ns is None else str(page.kept_until_ns // 1_000_000_000 + 1)
+
     def advance(self, family: str, now_ns: int) -> None:
         """Let the sums of a family be those of this moment."""
         if known := self.families.get(family):

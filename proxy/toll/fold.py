@@ -45,6 +45,10 @@ class Fold:
         """The calls that have something reserved."""
         return list(self._open)
 
+    def is_running(self, id: str) -> bool:
+        """Whether a call has something reserved."""
+        return id in self._open
+
     def settle(self, id: str, actual: Weight | None) -> dict[str, int]:
         """End a call's reservation and charge it: cell → what was charged, zeros included. Nothing the second time.
 

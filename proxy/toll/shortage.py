@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from proxy.toll.account import Slot
+from proxy.toll.account import Slot, Standing
 from proxy.toll.cells import Cells
 from proxy.toll.terms import UNITS, Room, Shortage
+from proxy.toll.windows import read_name
 
 
 def find_shortage(claims: list[tuple[Slot, int]], now_ns: int, past: frozenset[str], cells: Cells) -> Shortage:
@@ -44,13 +45,20 @@ def _find_reset(slot: Slot, amount: int, cells: Cells) -> int | None:
         return None
     if rule.windows.length_ns is None:
         return rule.ends_ns
-    family = cells.families[f"{rule.name}.{UNITS[slot.unit]}@{rule.windows.per}"]
+    rest = slot.total.spent + slot.total.reserved
+    for bucket, used in _list_used(slot, cells):
+        rest -= used
+        if rest + amount <= slot.limit:
+            return rule.windows.leaves_ns(bucket)
+    return rule.windows.leaves_ns(read_name(rule.window).bucket)  # what was spent before is less than nothing, by corrections
+
+
+def _list_used(slot: Slot, cells: Cells) -> list[tuple[int, int]] | list[list[int]]:
+    """(bucket, spent and reserved) of those that count in a rolling window, oldest first."""
+    if isinstance(slot.total, Standing):
+        return slot.total.used
+    family = cells.families[f"{slot.rule.name}.{UNITS[slot.unit]}@{slot.rule.windows.per}"]
     _, mark, scope = slot.cell.id.partition("?")
-    used = slot.total.spent + slot.total.reserved
-    for bucket in sorted(family.pages):
-        cell = family.pages[bucket].cells.get(mark + scope)
-        if cell is not None and family.pages[bucket].is_live:
-            used -= cell.spent + cell.reserved
-            if used + amount <= slot.limit:
-                return rule.windows.leaves_ns(bucket)
-    return rule.windows.leaves_ns(max(family.pages))  # what was spent before is less than nothing, by corrections
+    pages = [family.pages[bucket] for bucket in sorted(family.pages) if family.pages[bucket].is_live]
+    found = [(page.bucket, page.cells.get(mark + scope)) for page in pages]
+    return [(bucket, cell.spent + cell.reserved) for bucket, cell in found if cell is not None]

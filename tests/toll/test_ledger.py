@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+
 import pytest
 
 from proxy.orders import TaskBudget
@@ -9,10 +12,21 @@ from proxy.rules import Budget, Key
 from proxy.toll.ledger import Ledger
 from proxy.toll.subject import Subject
 from proxy.toll.terms import Grant, Room, Shortage, Weight
+from tests.toll.redis_server import RedisServer
+from tests.toll.shared_ledger import SharedLedger, share_ledgers
 
 NOW_NS = 1_795_251_600 * 10**9  # 2026-11-21T09:00:00Z
 HOUR_NS = 3600 * 10**9
 CALL = Subject("x", "openai", "m", team="red", task="t1", key="k1")
+
+
+@pytest.fixture(params=["alone", "shared"], autouse=True)
+def ledger_class(request: pytest.FixtureRequest, redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Everything here holds for a ledger that decides alone, and for one that asks the arbiter."""
+    with share_ledgers(redis):
+        if request.param == "shared":
+            monkeypatch.setattr(sys.modules[__name__], "Ledger", SharedLedger)
+        yield
 
 
 def usd(name: str, nano: int, **other: object) -> Budget:
