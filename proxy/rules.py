@@ -77,7 +77,7 @@ class RateLimit(_Section):
 class Headroom(_Section):
     """The providers' own limits, learned from their rate-limit headers, shared out among the agents before they are hit."""
 
-    share: bool = True
+    share: bool = False
     wait_s: float = 20.0  # how long a call may be held back for them before it is refused
 
 

@@ -26,7 +26,7 @@ from proxy.toll.gate import Gate
 from proxy.toll.ledger import Ledger
 from proxy.toll.subject import Subject
 from proxy.toll.terms import Grant, Shortage, Weight
-from proxy.wire import cap_output, change_model
+from proxy.wire import cap_output, change_model, repeats_keys
 
 _FREE = frozenset({"count_tokens", "files", "models"})  # operations that no provider bills
 _LEAST_EXTENSION = 256  # output tokens
@@ -112,9 +112,9 @@ class Admission:
         now_ns = time.time_ns()
         output_tokens = self.weigher.output_tokens(call)
         asked = (call.id, passage.subject, name_credential(call), max(0, passage.weight.tokens - output_tokens), output_tokens)
-        if self.gate.try_enter(*asked, now_ns) is not None:
-            await self.gate.wait(*asked)
-            call.toll.waited_ns = time.time_ns() - now_ns
+        found = self.gate.try_enter(*asked, now_ns)
+        if found is not None:
+            call.toll.waited_ns = await self.gate.wait(*asked, found)
 
     # --- the reservation ------------------------------------------------------------------------------------------
 
@@ -156,13 +156,15 @@ class Admission:
             _refuse_unbounded(call, concern.refuses_unbounded, classes)
 
     def _put_maximum(self, passage: Passage, concern: Concern) -> None:
-        """Write the maximum that a strict budget needs into a request that has none."""
+        """Write the maximum that a strict budget needs into a request; also where one stands, so that every reader finds the same."""
         call = passage.call
-        if not self.weigher.needs_maximum(call):
+        tokens = self.weigher.read_maximum(call)
+        if tokens is None:
             return
-        tokens = self.weigher.reserving.output_tokens
+        if passage.body is not None and concern.refuses_unbounded is not None and repeats_keys(passage.body):
+            _refuse_unbounded(call, concern.refuses_unbounded, ("repeated_keys",))
         if not self._write_maximum(passage, tokens) and concern.refuses_unbounded is not None:
-            _refuse_unbounded(call, concern.refuses_unbounded, ("no_output_maximum",))
+            _refuse_unbounded(call, concern.refuses_unbounded, ("no_maximum",))
 
     def _write_maximum(self, passage: Passage, tokens: int) -> bool:
         call, body = passage.call, passage.body
@@ -170,6 +172,8 @@ class Admission:
         if capped is None:
             return False
         passage.body = capped
+        if tokens == call.ask.max_output_tokens:
+            return True
         call.ask = msgspec.structs.replace(call.ask, max_output_tokens=tokens)
         call.toll.capped_tokens = tokens
         passage.weight = self.weigher.estimate(call)

@@ -11,7 +11,7 @@ from itertools import count
 import msgspec
 from aiohttp import web
 
-from proxy.call import Ask, Call
+from proxy.call import Call
 from proxy.config import DIALECTS, Config, Upstream
 from proxy.dataplane.admission import Admission, make_subject
 from proxy.dataplane.edge import Edge, Sent, write_refusal
@@ -28,7 +28,7 @@ from proxy.dataplane.tunnel import Tunnel
 from proxy.dataplane.upstream import Pool
 from proxy.errors import Refusal
 from proxy.record import Opened
-from proxy.wire import read_ask, recognise
+from proxy.wire import leave_unread, read_ask, recognise
 
 _ids = count()
 _samples = count()  # every 64th request body goes along with its sample, to teach the estimator
@@ -156,7 +156,7 @@ class Traffic:
         if "expect" in fields and request.version >= (1, 1) and request.body_exists and request.transport is not None:
             request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         if not kind.json_body:
-            call.ask = Ask(model=kind.model, stream=bool(kind.stream))
+            call.ask = leave_unread(kind, has_body=request.body_exists)
             if not request.body_exists:
                 return b"", b""
             if not self._is_form(fields, request) and call.upstream not in self._signers:

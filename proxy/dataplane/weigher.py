@@ -51,6 +51,10 @@ class Weigher:
         """Whether the output may run on without end, for want of a maximum in the request."""
         return writes_text(call.kind) and read_maximum(call) is None
 
+    def read_maximum(self, call: Call) -> int | None:
+        """The most output tokens that one choice may have: as asked, or as is reserved where nothing was; None where output has no maximum."""
+        return (read_maximum(call) or self.reserving.output_tokens) if writes_text(call.kind) else None
+
     def output_tokens(self, call: Call) -> int:
         """The output tokens that the estimate holds, over all choices."""
         return self._expect(call).output_tokens
