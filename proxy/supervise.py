@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import fcntl
+import importlib.util
 import logging
 import os
 import signal
@@ -54,6 +55,8 @@ def bind(listen: Listen, section: str) -> socket.socket:
 
 def prepare_state(config: Config) -> int:
     """Make the state folder, for its owner only, and lock it. The lock's file descriptor. Raises `CannotStart`."""
+    if config.ledger.redis is not None and importlib.util.find_spec("redis") is None:
+        raise CannotStart("ledger.redis needs the extra `redis`; install it: .venv/bin/pip install --require-hashes -r requirements/redis.txt")
     folder = Path(config.state_dir)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # who called whom, and prompts where these are kept

@@ -9,6 +9,7 @@ Settling (`proxy.dataplane.settle`) turns the reservation into what was spent, h
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable
 
 import msgspec
 
@@ -22,10 +23,11 @@ from proxy.dataplane.weigher import Weigher
 from proxy.errors import Refusal
 from proxy.record import Extended
 from proxy.toll.account import Concern
+from proxy.toll.central import Central
 from proxy.toll.gate import Gate
 from proxy.toll.ledger import Ledger
 from proxy.toll.subject import Subject
-from proxy.toll.terms import Grant, Shortage, Weight
+from proxy.toll.terms import Away, Grant, Room, Shortage, Weight
 from proxy.wire import cap_output, change_model, repeats_keys
 
 _FREE = frozenset({"count_tokens", "files", "models"})  # operations that no provider bills
@@ -65,10 +67,13 @@ class Passage(msgspec.Struct):
 class Admission:
     """Decides over calls with the orders, the gate of the rate limits, and the ledger."""
 
-    def __init__(self, config: Config, orders: OrdersFile, gate: Gate, ledger: Ledger, weigher: Weigher, journal: JournalWriter) -> None:
+    def __init__(
+        self, config: Config, orders: OrdersFile, gate: Gate, ledger: Ledger, weigher: Weigher, journal: JournalWriter, central: Central | None = None
+    ) -> None:
         self.orders = orders
         self.gate = gate
         self.ledger = ledger
+        self._central = central  # where several data planes share their budgets
         self.weigher = weigher
         self._journal = journal
         self._downgrades = {budget.name: budget.downgrade for budget in config.budgets}
@@ -130,7 +135,7 @@ class Admission:
                 self._put_maximum(passage, concern)
                 bound = self.weigher.bound(call, concern.unbounded_nano_usd)
             now_ns = time.time_ns()
-            answer = self.ledger.reserve(call.id, passage.subject, passage.weight, bound, now_ns, past)
+            answer = await self._take(call, passage.subject, passage.weight, bound, now_ns, past)
             if isinstance(answer, Grant):
                 self._note(call, answer, concern, passage.weight if bound is None else bound)
                 return
@@ -138,7 +143,20 @@ class Admission:
                 self._downgrade(passage, answer)
                 past |= {answer.budget}
             else:
-                self._shorten(passage, answer, bound, now_ns)
+                room = self.ledger.room(passage.subject, now_ns) if self._central is None else await self._central.room(passage.subject, now_ns)
+                self._shorten(passage, answer, bound, room, now_ns)
+
+    async def _take(
+        self, call: Call, subject: Subject, weight: Weight, bound: Weight | None, now_ns: int, past: frozenset[str]
+    ) -> Grant | Shortage:
+        """Ask the ledger. Raises `Refusal` weighbridge_ledger_away."""
+        if self._central is None:
+            return self.ledger.reserve(call.id, subject, weight, bound, now_ns, past)
+        answer = await self._central.reserve(call.id, subject, weight, bound, now_ns, past)
+        if isinstance(answer, Away):
+            text = f"The ledger that budgets are shared over cannot be asked ({answer.reason}), and a budget must hold. Try again shortly."
+            raise Refusal("weighbridge_ledger_away", text, retry_after_s=answer.retry_after_s)
+        return answer
 
     def _check_class(self, call: Call, concern: Concern, weight: Weight) -> None:
         """Refuse what a budget cannot count: calls without a price, and under `strict` calls without an upper bound."""
@@ -179,10 +197,9 @@ class Admission:
         passage.weight = self.weigher.estimate(call)
         return True
 
-    def _shorten(self, passage: Passage, shortage: Shortage, bound: Weight | None, now_ns: int) -> None:
+    def _shorten(self, passage: Passage, shortage: Shortage, bound: Weight | None, room: Room, now_ns: int) -> None:
         """Cap the answer at what is left; raises `Refusal` where that is of no use."""
         call = passage.call
-        room = self.ledger.room(passage.subject, now_ns)
         affordable = self.weigher.affordable(call, room, passage.weight if bound is None else bound, strict=bound is not None)
         least = max(self.weigher.reserving.least_output_tokens, (call.ask.reasoning_budget_tokens or 0) + 1)
         useful = affordable is not None and affordable >= least and shortage.unit != "calls" and call.toll.act != "clamped"
@@ -224,19 +241,26 @@ class Admission:
         elif toll.act is None and grant.warnings:
             toll.act, toll.budget = "warned", grant.warnings[0].partition(" ")[0]
 
-    def extend(self, call: Call, seen_tokens: int) -> bool:
+    def extend(self, call: Call, seen_tokens: int) -> bool | Awaitable[bool]:
         """Reserve more for an answer that outgrows its reservation; False: not enough is left, and the answer is to be cut."""
-        toll = call.toll
-        covered = toll.reserved_output_tokens or 0
+        covered = call.toll.reserved_output_tokens or 0
         more = max(covered // 2, seen_tokens - covered + _LEAST_EXTENSION)
-        price = self.weigher.price_output(call, more)
-        reserved = self.ledger.extend(call.id, Weight(price, more, 0), time.time_ns())
+        weight = Weight(self.weigher.price_output(call, more), more, 0)
+        if self._central is not None:
+            return self._extend_over_all(call, weight, self._central)
+        return self._note_extended(call, weight, self.ledger.extend(call.id, weight, time.time_ns()))
+
+    async def _extend_over_all(self, call: Call, more: Weight, central: Central) -> bool:
+        return self._note_extended(call, more, await central.extend(call.id, more, time.time_ns()))
+
+    def _note_extended(self, call: Call, more: Weight, reserved: dict[str, int] | None) -> bool:
         if reserved is None:
             return False
+        toll = call.toll
         toll.reserved = reserved
-        toll.reserved_output_tokens = covered + more
-        if price is not None and toll.reserved_nano_usd is not None:
-            toll.reserved_nano_usd += price
+        toll.reserved_output_tokens = (toll.reserved_output_tokens or 0) + more.tokens
+        if more.nano_usd is not None and toll.reserved_nano_usd is not None:
+            toll.reserved_nano_usd += more.nano_usd
         self._journal.extended(Extended(id=call.id, reserved_nano_usd=toll.reserved_nano_usd, reserved=reserved))
         return True
 

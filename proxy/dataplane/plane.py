@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import uvloop
@@ -34,6 +35,7 @@ from proxy.dataplane.weigher import Weigher
 from proxy.pricing.providers import Providers, load_book
 from proxy.record import Pulse
 from proxy.reload import compare
+from proxy.toll.central import Central
 from proxy.toll.follow import Follower
 from proxy.toll.gate import Gate
 from proxy.toll.ledger import Ledger
@@ -65,13 +67,20 @@ class DataPlane:
         providers = Providers(book, upstreams)
         self._upstreams = upstreams
         self._weigher = Weigher(book, providers, config.reservation, ratios)
-        till = Till(self._ledger, self._gate, self._weigher)
+        url = config.redis_url()
+        self._central = None if url is None else Central(self._ledger, config.ledger, url, name_plane(config))
+        till = Till(self._central or self._ledger, self._gate, self._weigher)
         self._settler = Settler(book, providers, ratios, till, self._journal, self._samples)
-        self._admission = Admission(config, self._orders, self._gate, self._ledger, self._weigher, self._journal)
+        self._admission = Admission(config, self._orders, self._gate, self._ledger, self._weigher, self._journal, self._central)
         self.traffic = Traffic(config, upstreams, secrets, self._journal, self._settler, self._admission)
         self._generation = self._orders.orders.config_generation
         self._obey()
         self._due = time.monotonic() + 1
+
+    async def open(self) -> None:
+        """Get in touch with the data planes that budgets are shared with, where there are any."""
+        if self._central is not None:
+            await self._central.start()
 
     async def answer(self, request: web.BaseRequest) -> Sent:
         """A health question, or a call to carry."""
@@ -148,12 +157,29 @@ class DataPlane:
         self._admission.configure(config)
         log.info("the changed config is taken")
 
+    async def leave(self) -> None:
+        """Tell the other data planes what they do not know yet."""
+        if self._central is not None:
+            await self._central.stop()
+
     def close(self) -> None:
         """End what is left and write the journal's last line."""
         for pool in self.traffic.pools.values():
             pool.close()
         self._journal.close()
         self._samples.close()
+
+
+def name_plane(config: Config) -> str:
+    """This data plane's name among those that share its budgets: the config's, or one that is made once and kept."""
+    if config.ledger.plane is not None:
+        return config.ledger.plane
+    path = Path(config.state_dir) / "plane"
+    if not path.exists():
+        draft = path.with_suffix(".draft")
+        draft.write_text(f"plane-{os.urandom(6).hex()}\n", encoding="utf-8")
+        os.replace(draft, path)
+    return path.read_text(encoding="utf-8").strip()
 
 
 async def run(config: Config, config_path: str | None, listener: socket.socket, demo_url: str | None, lifeline: int | None) -> None:
@@ -165,6 +191,7 @@ async def run(config: Config, config_path: str | None, listener: socket.socket, 
         loop.add_signal_handler(number, stop.set)
     if lifeline is not None:
         loop.add_reader(lifeline, stop.set)
+    await plane.open()
     server = EdgeServer(plane.answer, header_bytes=config.limits.header_bytes)
     listening = await loop.create_server(server, sock=listener, backlog=_BACKLOG)
     gc.freeze()
@@ -186,6 +213,7 @@ async def run(config: Config, config_path: str | None, listener: socket.socket, 
         await asyncio.sleep(0.05)
     server.pre_shutdown()
     await server.shutdown(0.2)
+    await plane.leave()
     plane.close()
 
 

@@ -10,6 +10,7 @@ import msgspec
 from proxy.call import Call, RateLimits, Usage
 from proxy.dataplane.weigher import Weigher
 from proxy.pricing.book import Priced
+from proxy.toll.central import Central
 from proxy.toll.gate import Gate
 from proxy.toll.ledger import Ledger
 from proxy.toll.terms import Weight
@@ -24,7 +25,7 @@ _ON_THE_WAY_TOKENS = 64  # made by the provider, and not received when the conne
 class Till:
     """Settles the ledger and the gate, once a call."""
 
-    def __init__(self, ledger: Ledger, gate: Gate, weigher: Weigher) -> None:
+    def __init__(self, ledger: Ledger | Central, gate: Gate, weigher: Weigher) -> None:
         self._ledger = ledger
         self._gate = gate
         self._weigher = weigher
