@@ -11,11 +11,14 @@ import threading
 from collections.abc import Coroutine, Iterator
 from typing import Any, TypeVar
 
+import pytest
+
 from proxy.rules import Budget
 from proxy.rules import Ledger as Settings
 from proxy.toll import arbiter
 from proxy.toll.central import Central
 from proxy.toll.ledger import Ledger
+from proxy.toll.question import Claims, write_claims
 from proxy.toll.subject import Subject
 from proxy.toll.terms import Grant, Room, Shortage, Weight
 from tests.toll.redis_server import RedisServer
@@ -30,14 +33,14 @@ def run(work: Coroutine[Any, Any, _Value]) -> _Value:
 
 
 class SharedLedger(Ledger):
-    """Talks to `url` from its first decision on; `close` ends that."""
+    """Talks to `url` from its first decision on, as the plane of its name."""
 
     url = ""
-    plane = "one"
-    talking: list[Central] = []
+    talking: list[SharedLedger] = []
 
-    def __init__(self, budgets: list[Budget]) -> None:
+    def __init__(self, budgets: list[Budget], plane: str = "one") -> None:
         super().__init__(budgets)
+        self.plane = plane
         self.central: Central | None = None
         self.cells.write_kept = lambda id: "-"  # type: ignore[method-assign]  # tests have a clock of their own, and Redis has not
 
@@ -46,8 +49,39 @@ class SharedLedger(Ledger):
             plain = Ledger.__new__(Ledger)
             plain.__dict__ = self.__dict__  # the same ledger, with its own decisions
             self.central = run(self._start(plain))
-            self.talking.append(self.central)
+            self.talking.append(self)
         return self.central
+
+    def leave(self) -> None:
+        """As if the process were killed: nothing is said any more."""
+        assert self.central is not None and self.central._arbiter._task is not None
+        LOOP.call_soon_threadsafe(self.central._arbiter._task.cancel)
+        run(self.central.stop())
+        self.central = None
+        self.talking.remove(self)
+
+    @property
+    def conversations(self) -> int:
+        return 0 if self.central is None else self.central.counts["conversations"]
+
+    def rejoin(self, after: int) -> None:
+        """Wait until there was another conversation, and it is open."""
+        run(self._rejoin(after))
+
+    async def _rejoin(self, after: int) -> None:
+        async with asyncio.timeout(10):
+            while self.conversations == after or self.central.is_away:
+                await asyncio.sleep(0.001)
+
+    def hear_news(self) -> None:
+        """Hear all that the other planes have said so far."""
+        run(self._hear_news(self.join()))
+
+    async def _hear_news(self, central: Central) -> None:
+        arbiter = central._arbiter
+        assert arbiter._talk is not None
+        arbiter._ask_news(arbiter._talk)
+        await central.room(Subject("a0", "up", "m0"), 0)  # answers come in order
 
     async def _start(self, plain: Ledger) -> Central:
         central = Central(plain, Settings(timeout_s=5), self.url, self.plane)
@@ -55,6 +89,15 @@ class SharedLedger(Ledger):
         await central.start()
         assert not central.is_away
         return central
+
+    def ask_in_vain(self, subject: Subject, estimate: Weight, now_ns: int) -> None:
+        """Ask for a reservation, and never learn what became of it."""
+        run(self._ask_in_vain(self.join(), self.claim(subject, estimate, None, now_ns), now_ns))
+
+    async def _ask_in_vain(self, central: Central, claims: Claims, now_ns: int) -> None:
+        answered = asyncio.Event()
+        central._arbiter.take(write_claims(claims, frozenset(), self.cells, now_ns), lambda answer: answered.set())
+        await answered.wait()
 
     def reserve(self, *asked: Any) -> Grant | Shortage:
         decision = run(self.join().reserve(*asked))
@@ -83,12 +126,16 @@ class SharedLedger(Ledger):
 @contextlib.contextmanager
 def share_ledgers(redis: RedisServer) -> Iterator[None]:
     """Shared ledgers made here talk to this server, which knows nothing at first and decides at once."""
-    SharedLedger.url, closed_s = redis.url, arbiter.CLOSED_S
-    arbiter.CLOSED_S = 0.0
+    SharedLedger.url = redis.url
     redis.flush()
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, number in (("CLOSED_S", 0.0), ("BEAT_S", 0.05), ("_RETRY_S", 0.01)):
+            patch.setattr(arbiter, name, number)
         yield
-    finally:
-        arbiter.CLOSED_S = closed_s
-        while SharedLedger.talking:
-            run(SharedLedger.talking.pop().stop())
+        leave_all()
+
+
+def leave_all() -> None:
+    """End all talk."""
+    while SharedLedger.talking:
+        SharedLedger.talking[-1].leave()
