@@ -41,7 +41,6 @@ class Arbiter:
     def __init__(self, telephone: Telephone, plane: str, timeout_s: float, everything: Everything, clock: Callable[[], int]) -> None:
         self.others = Others()
         self.timeouts = self.conversations = self.fenced = 0
-        self.reason = "disconnected"  # why it cannot be asked
         self._telephone = telephone
         self._plane = plane
         self._timeout_s = timeout_s
@@ -71,6 +70,11 @@ class Arbiter:
         return self._talk is not None and self._late < _MOST_LATE and time.monotonic() >= self._opens_s
 
     @property
+    def reason(self) -> str:
+        """Why it cannot be asked, or has not answered: `proxy.toll.terms.Away`."""
+        return "disconnected" if self._talk is None else "closed" if time.monotonic() < self._opens_s else "silent"
+
+    @property
     def retry_after_s(self) -> float:
         """How long to wait before it is of use to ask again."""
         return max(1.0, self._opens_s - time.monotonic())
@@ -94,7 +98,6 @@ class Arbiter:
         self.timeouts += 1
         self._late += 1
         if self._late == _MOST_LATE:
-            self.reason = "silent" if self._talk is not None else "disconnected"
             log.warning("Redis does not answer within %g s; it is not asked until it does", self._timeout_s)
 
     def take(self, claims: str, heard: Heard, is_look: bool = False) -> None:
@@ -155,12 +158,11 @@ class Arbiter:
                 self._talk = None
                 self._joined.clear()
                 await talk.close()
-            is_worn = self.reason != "fenced" and time.monotonic() - began_s > 2 * _RETRY_S
-            await asyncio.sleep(0 if is_worn else _RETRY_S * random.uniform(0.5, 1))
+            has_lasted = time.monotonic() - began_s > 2 * _RETRY_S
+            await asyncio.sleep(0 if has_lasted else _RETRY_S * random.uniform(0.5, 1))
 
     def _note_end(self, error: BaseException) -> None:
-        self.reason = str(error) if isinstance(error, Broken) else "disconnected"
-        if self.reason == "fenced":
+        if isinstance(error, Broken) and str(error) == "fenced":
             self.fenced += 1
             log.error("another data plane speaks to Redis as %s; give each its own ledger.plane", self._plane)
         elif not self._is_noted:
@@ -197,8 +199,11 @@ class Arbiter:
             for task in done:
                 task.result()
         finally:
-            for task in tasks:
-                task.cancel()
+            left = set(tasks)
+            while left:  # sending swallows a cancellation that comes in the very turn in which it ends
+                for task in left:
+                    task.cancel()
+                _, left = await asyncio.wait(left, timeout=0.05)
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _beat(self, talk: Talk) -> None:
@@ -241,8 +246,6 @@ class Arbiter:
 
     def _close_until(self, opens_us: int, redis_us: int) -> None:
         self._opens_s = time.monotonic() + (opens_us - redis_us) / 1e6
-        if opens_us > redis_us:
-            self.reason = "closed"
 
 
 def _tell_defect(task: asyncio.Task[None]) -> None:
