@@ -12,19 +12,20 @@ _SURE = 4  # this many observations decide, and no more
 _APART_NS = 1_000_000_000  # between observations that count
 _TELLING_S = 3.0  # a shorter time to the reset tells nothing
 _PACED_S = 60.0  # the last part of a window is spread over at most this long
-_LATENT_NS = 30_000_000_000  # headers may be this old without a bucket having filled since
+Told = tuple[int, int | None, float | None]  # remaining, limit, seconds to the reset
 
 
 class Allowance:
     """What is left of one limit. Nothing is known of it before `refresh`."""
 
-    __slots__ = ("_judged_ns", "_paced_ns", "_period_s", "_resets_ns", "_score", "at_ns", "level", "limit")
+    __slots__ = ("_began_ns", "_judged_ns", "_paced_ns", "_period_s", "_resets_ns", "_score", "at_ns", "level", "limit")
 
     def __init__(self) -> None:
         self.limit = 0.0  # 0: not known
         self.level = 0.0  # left at `at_ns`
         self.at_ns = 0
-        self._resets_ns = 0
+        self._began_ns = 0  # of a window: when it did, once one has ended
+        self._resets_ns = 0  # of a window: the latest that it can end
         self._paced_ns = 0
         self._period_s = _PERIODS_S[0]
         self._score = 0
@@ -39,19 +40,35 @@ class Allowance:
         """Whether it fills all the time."""
         return self._score > 0
 
-    def refresh(self, remaining: int, limit: int | None, reset_s: float | None, spent_since: float, sent_ns: int, now_ns: int) -> None:
-        """Believe an answer's headers, less what was sent since its request was."""
-        self.limit = float(max(limit or 0, remaining, 1 if limit is None else 0, self.limit if limit is None else 0))
+    def refresh(self, told: Told, least: float, most: float, sent_ns: int, came_ns: int, now_ns: int) -> None:
+        """Take in the headers that came at `came_ns`. So much was sent since their request was: `least` surely, `most` perhaps.
+
+        That leaves a span of what may be left. Our own count stays where it is within.
+        """
+        remaining, limit, reset_s = told
+        if not self.is_known:
+            self.level, self.at_ns = remaining - most, now_ns
+        self.limit = float(limit or max(remaining, self.limit, 1.0))
         used = max(self.limit - remaining, 0.0)
         if reset_s is None:
-            self._score, reset_s = 1, _PERIODS_S[0] * used / max(self.limit, 1.0)
+            self._score, reset_s = 1, _PERIODS_S[0] * used / self.limit
         else:
             self._judge(reset_s, used, now_ns)
-        self.level = remaining - spent_since
+        self.advance(now_ns)
+        came_back = 0.0
         if self.is_bucket:
-            self.level += max(0, now_ns - sent_ns - _LATENT_NS) / 1e9 * self.rate
-        self.at_ns = now_ns
-        self._resets_ns = now_ns + int(reset_s * 1e9)
+            came_back = (now_ns - sent_ns) / 1e9 * self.rate
+        elif not self._place_window(sent_ns + int(reset_s * 1e9), came_ns + int(reset_s * 1e9), now_ns):
+            return
+        self.level = min(max(self.level, remaining - most), remaining - least + came_back)
+
+    def _place_window(self, soonest_ns: int, latest_ns: int, now_ns: int) -> bool:
+        """A window ends between these two moments, by one answer; whether it is the window that is now."""
+        if soonest_ns <= self._began_ns:
+            return False
+        is_same = soonest_ns <= self._resets_ns and now_ns < self._resets_ns
+        self._resets_ns = min(self._resets_ns, latest_ns) if is_same else latest_ns
+        return True
 
     @property
     def rate(self) -> float:
@@ -65,6 +82,7 @@ class Allowance:
                 self.level = min(self.limit, self.level + (now_ns - self.at_ns) / 1e9 * self.rate)
         elif now_ns >= self._resets_ns:
             self.level = self.limit
+            self._began_ns = now_ns
             self._resets_ns = now_ns + int(self._period_s * 1e9)
             self._paced_ns = 0
         self.at_ns = max(now_ns, self.at_ns)
@@ -83,6 +101,13 @@ class Allowance:
         if not self.is_bucket and self.level < self.limit / 5 and 0 < (left_s := (self._resets_ns - now_ns) / 1e9) <= _PACED_S:
             self._paced_ns = now_ns + int(left_s * 1e9 * min(1.0, amount / max(self.level, 1.0)))
         self.level -= amount
+
+    def compare(self, before: int, remaining: int, passed_ns: int) -> float | None:
+        """What was used of a bucket between two answers that told what remained; None where that cannot be told."""
+        came_back = passed_ns / 1e9 * self.rate
+        if not self.is_bucket or max(before + came_back, remaining) >= self.limit:
+            return None
+        return before + came_back - remaining
 
     def is_full(self, now_ns: int) -> bool:
         """Whether everything has come back."""

@@ -59,7 +59,8 @@ class Gate:
 
     def leave(self, id: str, input_tokens: int | None, output_tokens: int | None, now_ns: int) -> None:
         """The call has ended, having used so many tokens (None: not known, count the estimate). Idempotent."""
-        self._serve(self._rates.settle(id, input_tokens, output_tokens, self._steady(now_ns)) + self._headroom.settle(id))
+        used = None if input_tokens is None or output_tokens is None else input_tokens + output_tokens
+        self._serve(self._rates.settle(id, input_tokens, output_tokens, self._steady(now_ns)) + self._headroom.settle(id, used))
 
     def withdraw(self, id: str, now_ns: int) -> None:
         """The call is not sent after all: as if it had not come. Idempotent."""
@@ -67,11 +68,15 @@ class Gate:
         self._undo(id)
 
     def learn(
-        self, upstream: str, credential: str | None, model: str | None, limits: RateLimits, status: int | None, sent_ns: int, now_ns: int
+        self, upstream: str, credential: str | None, model: str | None, limits: RateLimits, status: int | None, sent_ns: int, came_ns: int
     ) -> None:
-        """The head of an answer has come, to a request sent at `sent_ns`; `model` as in its `Subject`."""
-        now_ns = self._steady(now_ns)
-        self._serve(self._headroom.learn((upstream, credential, model), limits, status, sent_ns + self._shift_ns, now_ns))
+        """The head of an answer has come, at `came_ns`, to a request sent at `sent_ns`; the sooner it is told, the better.
+
+        `model` is that of the call's `Subject`.
+        """
+        now_ns = self._steady(self._clock())
+        name, shift_ns = (upstream, credential, model), self._shift_ns
+        self._serve(self._headroom.learn(name, limits, status, sent_ns + shift_ns, min(came_ns + shift_ns, now_ns), now_ns))
 
     def configure(self, limits: list[RateLimit], headroom: HeadroomRule) -> None:
         """Take on other rules; what was counted stays, and whoever waits is asked anew."""
