@@ -164,10 +164,7 @@ class Central:
     # --- the arbiter ------------------------------------------------------------------------------------------------
 
     async def _can_ask(self) -> bool:
-        if self._arbiter.is_open or await self._arbiter.wait_joined():
-            self._bases = {}
-            return True
-        return False
+        return self._arbiter.is_open or await self._arbiter.wait_joined()
 
     async def _ask(self, question: Question, claims: Claims, past: frozenset[str], now_ns: int, is_look: bool = False, id: str = "") -> Any:
         arbiter = self._arbiter
@@ -175,6 +172,7 @@ class Central:
         def hear(answer: Answer | None) -> None:
             if question.hear(answer) and answer is not None:
                 arbiter.note_in_time(answer)
+                self._bases = {}
 
         arbiter.take(write_claims(claims, past, self.ledger.cells, now_ns), hear, is_look)
         try:
