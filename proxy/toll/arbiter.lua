@@ -1,7 +1,8 @@
 -- The arbiter: what several data planes have spent and reserved, in one Redis or Valkey, changed by this script alone.
 --
 --   {weighbridge}               era, epoch, run, opens, generation, seq; of each plane its token and the epoch in which it spoke
---   {weighbridge}:totals        over all planes: s:<cell> spent, r:<cell> reserved
+--   {weighbridge}:totals        over all planes: s:<cell> spent, r:<cell> reserved; of rolling windows also S:<account>, R:<account> over
+--                               the buckets from f:<account> on
 --   {weighbridge}:plane:<name>  the same of one plane; only that plane changes them, and their sum over all planes is the total
 --   {weighbridge}:changes       "<plane> <cell>" by the number of its last change, for the planes to tell each other
 --   {weighbridge}:ends          "<plane> <cell>" by the second from which it may be forgotten
@@ -56,10 +57,29 @@ local function write_seq()
     end
 end
 
--- Adds to one cell of one plane, and to its total.
-local function add(hash, who, cell, spent, reserved, kept)
+-- The account of a rolling window's bucket, and the bucket; nothing for other cells.
+local function read_bucket(cell)
+    if not string.find(cell, ':', 1, true) then
+        return nil
+    end
+    local head, bucket, tail = string.match(cell, '^([^@]+@%w+):(%-?%d+)(.*)$')
+    return head .. tail, tonumber(bucket)
+end
+
+local function increase_total(cell, spent, reserved)
     increase(totals, 's:' .. cell, spent)
     increase(totals, 'r:' .. cell, reserved)
+    local account, bucket = read_bucket(cell)
+    local first = account and redis.call('HGET', totals, 'f:' .. account)
+    if first and bucket >= tonumber(first) then
+        increase(totals, 'S:' .. account, spent)
+        increase(totals, 'R:' .. account, reserved)
+    end
+end
+
+-- Adds to one cell of one plane, and to its total.
+local function add(hash, who, cell, spent, reserved, kept)
+    increase_total(cell, spent, reserved)
     increase(hash, 's:' .. cell, spent)
     increase(hash, 'r:' .. cell, reserved)
     note_change(who, cell, kept)
@@ -68,8 +88,7 @@ end
 -- Takes one cell of one plane out, and out of its total.
 local function remove(hash, cell)
     local found = redis.call('HMGET', hash, 's:' .. cell, 'r:' .. cell)
-    increase(totals, 's:' .. cell, negate(found[1] or '0'))
-    increase(totals, 'r:' .. cell, negate(found[2] or '0'))
+    increase_total(cell, negate(found[1] or '0'), negate(found[2] or '0'))
     redis.call('HDEL', hash, 's:' .. cell, 'r:' .. cell)
 end
 
@@ -77,48 +96,74 @@ local function drop_empty_total(cell)
     local found = redis.call('HMGET', totals, 's:' .. cell, 'r:' .. cell)
     if (found[1] or '0') == '0' and (found[2] or '0') == '0' then
         redis.call('HDEL', totals, 's:' .. cell, 'r:' .. cell)
+        local account = read_bucket(cell)
+        if account then -- its sums are made anew when they are needed
+            redis.call('HDEL', totals, 'f:' .. account, 'S:' .. account, 'R:' .. account)
+        end
     end
 end
 
--- (spent, reserved, buckets) of a claim: of one cell, or of the buckets of a rolling window that count.
-local function read_total(cell, rolling)
+-- (spent, reserved, used) over the buckets of a rolling window that count: `used` is JSON, [bucket, spent and reserved] of each.
+local function add_up(rolling)
     local head, first, last, tail = string.match(rolling, '^ (%S+) (%S+) (%S+) ?(%S*)$')
-    if not head then
-        local found = redis.call('HMGET', totals, 's:' .. cell, 'r:' .. cell)
-        return found[1] or '0', found[2] or '0'
-    end
     local names = {}
     for bucket = tonumber(first), tonumber(last) do
-        local name = head .. string.format('%.0f', bucket) .. tail
+        local name = head .. ':' .. string.format('%.0f', bucket) .. tail
         names[#names + 1] = 's:' .. name
         names[#names + 1] = 'r:' .. name
     end
     local found = redis.call('HMGET', totals, unpack(names))
-    local spent, reserved, buckets = 0, 0, {}
+    local spent, reserved, used = 0, 0, {}
     for index = 1, #found, 2 do
         local one, other = tonumber(found[index] or 0), tonumber(found[index + 1] or 0)
         spent, reserved = spent + one, reserved + other
         if one + other ~= 0 then
-            buckets[#buckets + 1] = string.format('[%.0f,%.0f]', tonumber(first) + (index - 1) / 2, one + other)
+            used[#used + 1] = string.format('[%.0f,%.0f]', tonumber(first) + (index - 1) / 2, one + other)
         end
     end
-    return string.format('%.0f', spent), string.format('%.0f', reserved), '[' .. table.concat(buckets, ',') .. ']'
+    local account = head .. tail
+    spent, reserved = string.format('%.0f', spent), string.format('%.0f', reserved)
+    redis.call('HSET', totals, 'f:' .. account, first, 'S:' .. account, spent, 'R:' .. account, reserved)
+    return spent, reserved, '[' .. table.concat(used, ',') .. ']'
 end
 
--- ARGV[4]: a line for each claim: cell, amount, limit or `-`, kept until, and for rolling windows the name around the bucket, and the
--- first and last bucket that count. Takes all or nothing; ARGV[5] `look`: nothing.
+-- (spent, reserved) of a claim.
+local function read_total(cell, rolling)
+    local head, first, tail = string.match(rolling, '^ (%S+) (%S+) %S+ ?(%S*)$')
+    if not head then
+        local found = redis.call('HMGET', totals, 's:' .. cell, 'r:' .. cell)
+        return found[1] or '0', found[2] or '0'
+    end
+    local account = head .. tail
+    local found = redis.call('HMGET', totals, 'f:' .. account, 'S:' .. account, 'R:' .. account)
+    if found[1] == first then
+        return found[2], found[3]
+    end
+    return add_up(rolling)
+end
+
+-- ARGV[4]: a line for each claim: cell, amount, limit or `-`, kept until, and for rolling windows the name before the bucket, the
+-- first and last bucket that count, and the name after it. Takes all or nothing; ARGV[5] `look`: nothing.
 local function take(opens)
     if now_us < opens then
         return answer('closed', string.format('%.0f', opens))
     end
-    local claims, standing, fits = {}, {}, true
+    local claims, fits = {}, true
     for cell, amount, limit, kept, rolling in string.gmatch(ARGV[4], '(%S+) (%S+) (%S+) (%S+)([^\n]*)\n') do
-        local spent, reserved, buckets = read_total(cell, rolling)
+        local spent, reserved = read_total(cell, rolling)
         if limit ~= '-' and amount ~= '0' and tonumber(spent) + tonumber(reserved) + tonumber(amount) > tonumber(limit) then
             fits = false
         end
-        claims[#claims + 1] = { cell, amount, kept }
-        standing[#standing + 1] = '[' .. spent .. ',' .. reserved .. (buckets and ',' .. buckets or '') .. ']'
+        claims[#claims + 1] = { cell, amount, kept, rolling, spent, reserved }
+    end
+    local standing = {}
+    for index, claim in ipairs(claims) do
+        local spent, reserved, used = claim[5], claim[6], ''
+        if claim[4] ~= '' and not fits then
+            spent, reserved, used = add_up(claim[4])
+            used = ',' .. used
+        end
+        standing[index] = '[' .. spent .. ',' .. reserved .. used .. ']'
     end
     if fits and ARGV[5] ~= 'look' then
         for _, claim in ipairs(claims) do

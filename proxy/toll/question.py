@@ -28,7 +28,7 @@ def write_claims(claims: Claims, past: frozenset[str], cells: Cells, now_ns: int
             windows = rule.windows
             _, mark, scope = cell.id.partition("?")
             last = now_ns // windows.bucket_ns + 1  # another plane may be in the next one
-            line += f" {rule.name}.{UNITS[slot.unit]}@{windows.per}: {windows.first_live(now_ns)} {last} {mark}{scope}"
+            line += f" {rule.name}.{UNITS[slot.unit]}@{windows.per} {windows.first_live(now_ns)} {last} {mark}{scope}"
         lines.append(line + "\n")
     return "".join(lines)
 

@@ -74,6 +74,6 @@ class RedisServer:
 
 def _read(fields: Any) -> dict[str, tuple[int, int]]:
     pairs = fields if isinstance(fields, dict) else dict(zip(fields[::2], fields[1::2], strict=True))
-    cells = {field[2:] for field in pairs if field != "era"}
+    cells = {field[2:] for field in pairs if field[:2] in ("s:", "r:")}
     found = {cell: (int(pairs.get(f"s:{cell}", 0)), int(pairs.get(f"r:{cell}", 0))) for cell in cells}
     return {cell: amounts for cell, amounts in found.items() if any(amounts)}

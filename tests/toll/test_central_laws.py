@@ -189,6 +189,7 @@ MUTANTS = {
     "what nobody knows of stays reserved": ("        remove(old, cell)\n        drop_empty_total", "        drop_empty_total"),
     "a plane that is down is forgotten": ("HGET', state, 'spoke:' .. who) == epoch", "HGET', state, 'era') == era"),
     "rolling windows forget": ("spent, reserved = spent + one, reserved + other", "spent, reserved = one, other"),
+    "the sums of rolling windows stand still": ("if first and bucket >= tonumber(first) then", "if false then"),
 }
 
 
