@@ -105,6 +105,17 @@ class Admission:
                 raise
         return passage.body, passage.target
 
+    async def admit_socket(self, call: Call) -> None:
+        """Let a WebSocket through on which one call may be made at least. Raises `Refusal`."""
+        subject = make_subject(call)
+        self.orders.check(subject)
+        if not self.ledger.is_empty:
+            now_ns = time.time_ns()
+            answer = await self._take(call, subject, Weight(1, 1, 1), None, now_ns, frozenset())
+            if isinstance(answer, Shortage):
+                raise make_refusal(call, answer, now_ns, None)
+            (self._central or self.ledger).settle(call.id, Weight(0, 0, 0))
+
     async def admit_message(self, call: Call) -> None:
         """Let one call of a WebSocket through; what it says cannot be rewritten. Raises `Refusal`."""
         await self.admit(call, None, "")

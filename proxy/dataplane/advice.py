@@ -50,6 +50,15 @@ def make_refusal(call: Call, shortage: Shortage, now_ns: int, affordable_tokens:
     return Refusal("policy_budget_exhausted", text, details)
 
 
+def suit_client(refusal: Refusal, user_agent: str | None, fields: dict[str, str]) -> None:
+    """Give a refusal that is final the status that its client takes for the end.
+
+    Codex (0.169) repeats a 402 or 403 five times, and takes a 400 for the end; a socket it opens seven times, and goes over to HTTP at a 426.
+    """
+    if not refusal.retryable and (user_agent or "").startswith("codex"):
+        refusal.status = 426 if "upgrade" in fields else 400
+
+
 def _amount(shortage: Shortage, number: int) -> float | int:
     return number / 1e9 if shortage.unit == "usd" else number
 

@@ -24,7 +24,8 @@ SECOND = b"X-Weighbridge-Second-"  # stands before the name, so that its spellin
 _MAX_HEAD_BYTES = 64 * 1024
 _REASONS = {
     400: b"Bad Request", 401: b"Unauthorized", 402: b"Payment Required", 403: b"Forbidden", 404: b"Not Found", 413: b"Content Too Large",
-    429: b"Too Many Requests", 500: b"Internal Server Error", 502: b"Bad Gateway", 503: b"Service Unavailable", 504: b"Gateway Timeout",
+    426: b"Upgrade Required", 429: b"Too Many Requests", 500: b"Internal Server Error", 502: b"Bad Gateway", 503: b"Service Unavailable",
+    504: b"Gateway Timeout",
 }  # fmt: skip
 
 if HttpRequestParser.__module__ != "aiohttp._http_parser":

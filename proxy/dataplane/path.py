@@ -14,6 +14,7 @@ from aiohttp import web
 from proxy.call import Call
 from proxy.config import DIALECTS, Config, Upstream
 from proxy.dataplane.admission import Admission, make_subject
+from proxy.dataplane.advice import suit_client
 from proxy.dataplane.edge import Edge, Sent, write_refusal
 from proxy.dataplane.forward import decode_body, make_head, read_body, send_stream
 from proxy.dataplane.headers import Head, drop_coding, presented_key, put_key, read_head
@@ -78,7 +79,9 @@ class Traffic:
             upgrade = fields.get("upgrade", "").lower() == "websocket"
             read_ns = time.time_ns()
             target = place.rest
-            if not upgrade:  # the calls on a socket are admitted and opened one by one
+            if upgrade:  # the calls on it are admitted and opened one by one
+                await self._admission.admit_socket(call)
+            else:
                 changed, target = await self._admission.admit(call, content, target)
                 if changed is not content:
                     body, head = changed, drop_coding(head)
@@ -107,6 +110,7 @@ class Traffic:
             await relay.done
             return Sent(keep_alive=relay.keep_alive)
         except Refusal as refusal:
+            suit_client(refusal, call.user_agent, fields)
             call.outcome, call.refused_status = refusal.name, refusal.status
             self._finish(call, place, fields, relay)
             keep_alive = request.keep_alive and request.version >= (1, 1) and request.content.is_eof()

@@ -17,10 +17,17 @@ from aiohttp import web
 
 from proxy.demo.desk import DESK
 from proxy.demo.provider import start
+from proxy.orders import Order, Orders, write_orders
 from tests.clients.tap import Exchange, Tap
 from tests.simulated.provider import make_app
 
 DIALECTS = ("openai", "anthropic", "gemini", "mistral", "cohere", "bedrock", "ollama")
+# Rules for tasks of their own: one that may spend nothing, one that may come every other second, one that is paused.
+RULES = {
+    "budgets": [{"name": "nothing", "match": {"task": "broke"}, "calls": 0}],
+    "rate_limits": [{"name": "slow", "match": {"task": "slow-*"}, "each": ["task"], "requests_per_minute": 30, "burst_s": 0}],
+}
+PAUSED = Order(verb="pause", dimension="task", value="paused", reason="it loops", by="an operator", at_ns=1_790_000_000_000_000_000)
 _OWN_DIALECT = {"mistral": "openai"}
 
 
@@ -54,8 +61,9 @@ class Stage:
             nowhere = f"http://127.0.0.1:{closed.getsockname()[1]}"
         upstreams |= {f"dead-{name}": {**upstream, "url": nowhere} for name, upstream in upstreams.items()}
         config = folder / "weighbridge.yaml"
-        config.write_text(json.dumps({"state_dir": str(folder / "state"), "demo": False, "upstreams": upstreams}))
+        config.write_text(json.dumps({"state_dir": str(folder / "state"), "demo": False, "upstreams": upstreams, **RULES}))
         self._journal.mkdir(parents=True)
+        write_orders(folder / "state" / "orders.json", Orders(orders=[PAUSED]))
         with socket.socket() as listener, (folder / "plane.log").open("ab") as log:
             listener.bind(("127.0.0.1", 0))
             listener.listen(512)
