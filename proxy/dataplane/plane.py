@@ -33,7 +33,7 @@ from proxy.dataplane.settle import Settler
 from proxy.dataplane.till import Till
 from proxy.dataplane.weigher import Weigher
 from proxy.pricing.providers import Providers, load_book
-from proxy.record import Pulse
+from proxy.record import Extended, Pulse
 from proxy.reload import compare
 from proxy.toll.central import Central
 from proxy.toll.follow import Follower
@@ -68,7 +68,7 @@ class DataPlane:
         self._upstreams = upstreams
         self._weigher = Weigher(book, providers, config.reservation, ratios)
         url = config.redis_url()
-        self._central = None if url is None else Central(self._ledger, config.ledger, url, name_plane(config))
+        self._central = None if url is None else self._make_central(url)
         till = Till(self._central or self._ledger, self._gate, self._weigher)
         self._settler = Settler(book, providers, ratios, till, self._journal, self._samples)
         self._admission = Admission(config, self._orders, self._gate, self._ledger, self._weigher, self._journal, self._central)
@@ -76,6 +76,15 @@ class DataPlane:
         self._generation = self._orders.orders.config_generation
         self._obey()
         self._due = time.monotonic() + 1
+
+    def _make_central(self, url: str) -> Central:
+        """Where the journal is gone, what Redis knows of this plane is written into the new one."""
+
+        def note(id: str, amounts: dict[str, int]) -> None:
+            self._journal.extended(Extended(id=id, reserved=amounts))
+
+        settings = self._config.ledger
+        return Central(self._ledger, settings, url, name_plane(self._config), recalled=note if self._follower.is_blank else None)
 
     async def open(self) -> None:
         """Get in touch with the data planes that budgets are shared with, where there are any."""

@@ -248,6 +248,19 @@ local function put(era, epoch)
     return answer('ok')
 end
 
+-- What was known of a plane before it began to speak.
+local function recall()
+    local known = {}
+    for _, field in ipairs(redis.call('HKEYS', old)) do
+        if string.sub(field, 1, 2) == 's:' or redis.call('HEXISTS', old, 's:' .. string.sub(field, 3)) == 0 then
+            local cell = string.sub(field, 3)
+            local amounts = redis.call('HMGET', old, 's:' .. cell, 'r:' .. cell)
+            known[#known + 1] = '["' .. cell .. '",' .. (amounts[1] or '0') .. ',' .. (amounts[2] or '0') .. ']'
+        end
+    end
+    return answer('ok', '[' .. table.concat(known, ',') .. ']')
+end
+
 -- A plane has said all: what it did not speak of, it does not have.
 local function join()
     for _, field in ipairs(redis.call('HKEYS', old)) do
@@ -314,5 +327,7 @@ elseif verb == 'put' then
     return put(era, epoch)
 elseif verb == 'join' then
     return join()
+elseif verb == 'recall' then
+    return recall()
 end
 return beat(tonumber(found[3]))

@@ -41,6 +41,7 @@ class Arbiter:
     def __init__(self, telephone: Telephone, plane: str, timeout_s: float, everything: Everything, clock: Callable[[], int]) -> None:
         self.others = Others()
         self.timeouts = self.conversations = self.fenced = 0
+        self.recalled: Callable[[list[tuple[str, int, int]]], None] | None = None  # told once what Redis knew of this plane
         self._telephone = telephone
         self._plane = plane
         self._timeout_s = timeout_s
@@ -175,6 +176,12 @@ class Arbiter:
         self._close_until(answer[3], answer[1])
         if talk.evicts:
             log.error("this Redis throws data away when it is full; set its maxmemory-policy to noeviction, or budgets are lost")
+        if self.recalled is not None:
+            answer = await talk.recall()
+            if answer[0] != "ok":
+                raise Broken(answer[0])
+            self.recalled(answer[2])
+            self.recalled = None
         epoch = talk.token.rpartition(".")[0]
         for part in _split(self._everything()):  # all at once with what follows: no change may come between
             talk.say(None, "put", self._plane, part)

@@ -55,6 +55,12 @@ def read_cell_id(id: str) -> CellName:
     return CellName(budget, unit, window, read_scope(mark + scope))
 
 
+def counts_at(id: str, now_ns: int) -> bool:
+    """Whether a cell's window may still matter at a moment. Raises ValueError for what is no cell."""
+    kept_until_ns = read_name(read_cell_id(id).window).kept_until_ns
+    return kept_until_ns is None or kept_until_ns > now_ns
+
+
 def read_prefix(prefix: str) -> tuple[str, Unit, str]:
     """(budget, unit, window) of the part of a cell's id before its scope. Raises ValueError."""
     head, at, window = prefix.partition("@")

@@ -11,15 +11,18 @@ share of what was left when it last answered: at most so much over a limit for e
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import quote
 
 from proxy import rules
 from proxy.toll.account import UNLIMITED, Standing
 from proxy.toll.arbiter import Arbiter
 from proxy.toll.balances import list_balances
-from proxy.toll.cells import Cells
+from proxy.toll.cells import Cells, counts_at
 from proxy.toll.ledger import Ledger
 from proxy.toll.others import name_account
 from proxy.toll.question import Claims, Question, stand, write_claims
@@ -28,6 +31,7 @@ from proxy.toll.subject import Subject
 from proxy.toll.talk import Answer, Telephone, line_of
 from proxy.toll.terms import Away, Balance, Grant, Room, Shortage, Weight
 
+log = logging.getLogger("weighbridge.ledger")
 _NONE: frozenset[str] = frozenset()
 _NOTHING = Weight(0, 0, 0)
 
@@ -35,14 +39,22 @@ _NOTHING = Weight(0, 0, 0)
 class Central:
     """A `Ledger` whose decisions are made for several data planes. Belongs to one event loop.
 
-    Raises `proxy.toll.talk.RedisMissing` where the extra is not installed.
+    `recalled` is given where this plane's journal is lost: what Redis knows of it is taken over, as the reservation of one call that never
+    ends, and `recalled` is to write that down (id, cell → amount). Raises `proxy.toll.talk.RedisMissing` where the extra is not installed.
     """
 
-    def __init__(self, ledger: Ledger, settings: rules.Ledger, url: str, plane: str, clock: Callable[[], int] = time.monotonic_ns) -> None:
+    def __init__(
+        self, ledger: Ledger, settings: rules.Ledger, url: str, plane: str, clock: Callable[[], int] = time.monotonic_ns,
+        recalled: Callable[[str, dict[str, int]], None] | None = None,
+    ) -> None:  # fmt: skip
         self.ledger = ledger
         self.late = 0  # grants that came too late and were given back
         self._settings = settings
+        plane = quote(plane, safe="")
         self._arbiter = Arbiter(Telephone(url, plane), plane, settings.timeout_s, self._list_lines, clock)
+        if recalled is not None:
+            self._arbiter.recalled = self._take_over
+        self._note_recalled = recalled
         self._bases: dict[str, int] = {}  # while away: account → what this plane had spent and reserved when it first needed it
         ledger.adjusted = self._tell_adjusted
 
@@ -209,6 +221,15 @@ class Central:
     def _tell_adjusted(self, adjusted: dict[str, int]) -> None:
         for cell, amount in adjusted.items():
             self._tell(cell, amount, 0)
+
+    def _take_over(self, known: list[tuple[str, int, int]]) -> None:
+        now_ns = self._arbiter.now_ns(time.time_ns())
+        amounts = {cell: spent + reserved for cell, spent, reserved in known if spent + reserved > 0 and counts_at(cell, now_ns)}
+        if amounts and self._note_recalled is not None:
+            log.error("this data plane's journal is gone; what Redis knows of its spending in %d accounts is taken over", len(amounts))
+            id = f"recalled-{uuid.uuid4().hex}"
+            self.ledger.fold_opened(id, amounts)
+            self._note_recalled(id, amounts)
 
     def _list_lines(self) -> Iterator[str]:
         cells = self.ledger.cells

@@ -76,6 +76,11 @@ class Follower:
         self._assembly = Assembly()
         self._read: dict[str, int] = {}  # segments of corrections → position
 
+    @property
+    def is_blank(self) -> bool:
+        """Whether there was nothing to read yet: no segment of the data plane's."""
+        return not self._segment
+
     def recover(self) -> None:
         """Read what the processes before this one have left; what they had reserved is presumed spent."""
         self.catch_up()

@@ -76,6 +76,11 @@ class Talk:
             self.run_id = facts.get("run_id", "")
             self.evicts = facts.get("maxmemory_policy", "noeviction") != "noeviction" and facts.get("maxmemory", "0") != "0"
 
+    async def recall(self) -> Answer:
+        """What was known of this plane before it began to speak: [cell, spent, reserved] of each cell."""
+        async with asyncio.timeout(OPEN_S):
+            return _decode(await self._call("EVALSHA", self._script, "1", KEY, "recall", self._plane, self.token))
+
     async def begin(self, era: str, closed_s: float) -> Answer:
         """Begin to speak as this plane: the answer with the token. Whoever spoke under its name before is fenced off."""
         async with asyncio.timeout(OPEN_S):
