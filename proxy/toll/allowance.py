@@ -102,6 +102,11 @@ class Allowance:
             self._paced_ns = now_ns + int(left_s * 1e9 * min(1.0, amount / max(self.level, 1.0)))
         self.level -= amount
 
+    def give_back(self, amount: float) -> None:
+        """What was taken was not sent."""
+        self.level += amount
+        self._paced_ns = 0
+
     def compare(self, before: int, remaining: int, passed_ns: int) -> float | None:
         """What was used of a bucket between two answers that told what remained; None where that cannot be told."""
         came_back = passed_ns / 1e9 * self.rate

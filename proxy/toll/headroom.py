@@ -122,8 +122,8 @@ class Known:
     def withdraw(self, sending: Sending) -> None:
         """It was not sent."""
         self.running -= 1
-        self.requests.level += sending.requests
-        self.tokens.level += sending.tokens * self.ratio.value * _CAUTION
+        self.requests.give_back(sending.requests)
+        self.tokens.give_back(sending.tokens * self.ratio.value * _CAUTION)
         if sending.is_counted:
             self._sent_requests -= sending.requests
             self._sent_tokens -= sending.tokens

@@ -1,8 +1,9 @@
 """The operator's rate limits: requests and tokens a minute, and calls at once, all or nothing over every limit a call concerns.
 
 Rates are kept by the generic cell rate algorithm: one moment per rate, at which all that was taken will have been made up for. A call
-may go when its cost ends within the burst; one that costs more than the burst, when nothing is owed. A call takes its estimate, scaled
-by how much of such estimates came true lately, and is corrected to its actual figures when it ends: what it took too little is owed.
+may go when its cost ends within the burst; one that costs about the burst or more, when no more than its cost or the burst is owed, for
+else the time between a call that may go and the next one that comes would be lost. A call takes its estimate, scaled by how much of
+such estimates came true lately, and is corrected to its actual figures when it ends: what it took too little is owed.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ _MINUTE_NS = 60_000_000_000
 _UNKNOWN_NS = 1_000_000_000  # how long a call runs, before one has ended
 REQUESTS, INPUT, OUTPUT = 0, 1, 2
 _UNITS = ("requests", "input_tokens", "output_tokens")
+_ONE_REQUEST = (1, 0, 0)
 _ranks = count()
 
 
@@ -38,6 +40,7 @@ class Limit:
         self.rule = rule
         rates = (rule.requests_per_minute, rule.input_tokens_per_minute, rule.output_tokens_per_minute)
         self.rates: tuple[tuple[int, float], ...] = tuple((unit, _MINUTE_NS / rate) for unit, rate in enumerate(rates) if rate is not None)
+        self.has_tokens = any(unit != REQUESTS for unit, _ in self.rates)
         self.concurrent = rule.concurrent
         self.burst_ns = int(rule.burst_s * 1e9)
 
@@ -69,6 +72,8 @@ class Account:
 
     def weigh(self, input_tokens: int, output_tokens: int) -> tuple[int, int, int]:
         """What a call takes of each unit."""
+        if not self.limit.has_tokens:
+            return _ONE_REQUEST
         taken_in, taken_out = int(input_tokens * self.ratios[INPUT].value), int(output_tokens * self.ratios[OUTPUT].value)
         return (1, taken_in or min(input_tokens, 1), taken_out or min(output_tokens, 1))
 
@@ -77,10 +82,12 @@ class Account:
         limit, line = self.limit, self.line
         held, ready_ns = -1, now_ns
         for unit, interval_ns in limit.rates:
-            spare_ns = limit.burst_ns - taken[unit] * interval_ns
-            fits_ns = self.due_ns[unit] - int(spare_ns) if spare_ns > 0 else self.due_ns[unit]
-            if fits_ns > ready_ns and taken[unit]:
-                held, ready_ns = unit, fits_ns
+            due_ns = self.due_ns[unit]
+            if due_ns > ready_ns and taken[unit]:
+                cost_ns, burst_ns = taken[unit] * interval_ns, limit.burst_ns
+                spare_ns = burst_ns if cost_ns >= burst_ns else max(burst_ns - cost_ns, cost_ns)
+                if due_ns - spare_ns > ready_ns:
+                    held, ready_ns = unit, due_ns - int(spare_ns)
         if limit.concurrent is not None and self.running >= limit.concurrent:
             return self._wait_for_end(now_ns, ready_ns if held >= 0 else now_ns)
         if held < 0:
@@ -113,11 +120,19 @@ class Account:
         for unit, interval_ns in self.limit.rates:
             due_ns[unit] = (due_ns[unit] if due_ns[unit] > now_ns else now_ns) + int(taken[unit] * interval_ns)
 
+    def come_true(self, unit: int, taken: int, estimated: int, actual: int | None) -> None:
+        """A call that was estimated at so many tokens used so many; None: not known."""
+        if actual is not None:
+            self.correct(unit, actual - taken)
+            if actual and estimated:
+                self.ratios[unit].learn(estimated, actual)
+
     def correct(self, unit: int, difference: int) -> None:
         """What was taken changes by this much."""
         for known, interval_ns in self.limit.rates:
             if known == unit:
                 self.due_ns[unit] += int(difference * interval_ns)
+                return
 
 
 class Entry(msgspec.Struct):
@@ -199,11 +214,9 @@ class Rates:
         for account, taken in entry.claims:
             account.running -= 1
             account.mean_ns += (now_ns - entry.started_ns - account.mean_ns) / 16 if account.mean_ns else now_ns - entry.started_ns
-            for unit, estimated, actual in ((INPUT, entry.input_tokens, input_tokens), (OUTPUT, entry.output_tokens, output_tokens)):
-                if actual is not None:
-                    account.correct(unit, actual - taken[unit])
-                    if actual and estimated:
-                        account.ratios[unit].learn(estimated, actual)
+            if account.limit.has_tokens:
+                account.come_true(INPUT, taken[INPUT], entry.input_tokens, input_tokens)
+                account.come_true(OUTPUT, taken[OUTPUT], entry.output_tokens, output_tokens)
         return _find_lines(entry)
 
     def withdraw(self, id: str) -> list[Line]:
