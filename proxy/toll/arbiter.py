@@ -51,6 +51,7 @@ class Arbiter:
         self._talk: Talk | None = None  # joined
         self._epoch = ""
         self._opens_s = 0.0  # by the monotonic clock
+        self._opens_us = 0  # the same by Redis's clock
         self._late = 0
         self._last_change = "0"
         self._beats = 0
@@ -127,8 +128,9 @@ class Arbiter:
         self._task.add_done_callback(_tell_defect)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
-                await self._joined.wait()
-                await asyncio.sleep(max(0.0, self._opens_s - time.monotonic()))
+                while not self.is_open:
+                    await self._joined.wait()
+                    await asyncio.sleep(max(0.001, self._opens_s - time.monotonic()))
 
     async def stop(self, wait_s: float) -> None:
         """Say what is still to be said, `wait_s` at most, and hang up."""
@@ -252,7 +254,9 @@ class Arbiter:
         self._offset_ns = redis_us * 1000 + int(waited_s * 5e8) - self._clock()
 
     def _close_until(self, opens_us: int, redis_us: int) -> None:
-        self._opens_s = time.monotonic() + (opens_us - redis_us) / 1e6
+        opens_s = time.monotonic() + (opens_us - redis_us) / 1e6
+        self._opens_s = min(opens_s, self._opens_s) if opens_us == self._opens_us else opens_s  # an answer may have been long on its way
+        self._opens_us = opens_us
 
 
 def _tell_defect(task: asyncio.Task[None]) -> None:

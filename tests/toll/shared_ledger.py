@@ -33,9 +33,9 @@ def run(work: Coroutine[Any, Any, _Value]) -> _Value:
 
 
 class SharedLedger(Ledger):
-    """Talks to `url` from its first decision on, as the plane of its name."""
+    """Talks to `server` from its first decision on, as the plane of its name."""
 
-    url = ""
+    server: RedisServer
     talking: list[SharedLedger] = []
 
     def __init__(self, budgets: list[Budget], plane: str = "one") -> None:
@@ -84,7 +84,7 @@ class SharedLedger(Ledger):
         await central.room(Subject("a0", "up", "m0"), 0)  # answers come in order
 
     async def _start(self, plain: Ledger) -> Central:
-        central = Central(plain, Settings(timeout_s=5), self.url, self.plane)
+        central = Central(plain, Settings(timeout_s=5), self.server.url, self.plane)
         central._arbiter.now_ns = lambda now_ns: now_ns  # type: ignore[method-assign]
         await central.start()
         assert not central.is_away
@@ -126,7 +126,7 @@ class SharedLedger(Ledger):
 @contextlib.contextmanager
 def share_ledgers(redis: RedisServer) -> Iterator[None]:
     """Shared ledgers made here talk to this server, which knows nothing at first and decides at once."""
-    SharedLedger.url = redis.url
+    SharedLedger.server = redis
     redis.flush()
     with pytest.MonkeyPatch.context() as patch:
         for name, number in (("CLOSED_S", 0.0), ("BEAT_S", 0.05), ("_RETRY_S", 0.01)):
