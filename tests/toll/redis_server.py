@@ -13,6 +13,15 @@ from redis import Redis
 from proxy.toll.talk import KEY
 
 
+_READ_ALL = f"""
+local found = {{ redis.call('HGETALL', '{KEY}:totals') }}
+for _, key in ipairs(redis.call('KEYS', '{KEY}:plane:*')) do
+    found[#found + 1] = redis.call('HGETALL', key)
+end
+return found
+"""
+
+
 class RedisServer:
     """One server process."""
 
@@ -55,19 +64,14 @@ class RedisServer:
         """cell → (spent, reserved) over all planes, without those that are nothing."""
         return _read(self.call("HGETALL", f"{KEY}:totals"))
 
-    def read_planes(self) -> dict[str, dict[str, tuple[int, int]]]:
-        """The same of each plane."""
-        prefix = f"{KEY}:plane:"
-        return {key.removeprefix(prefix): _read(self.call("HGETALL", key)) for key in self.call("KEYS", prefix.replace("{", "\\{") + "*")}
-
     def check_sums(self) -> dict[str, tuple[int, int]]:
-        """The totals, each of which is the sum of what the planes have."""
+        """The totals, each of which is the sum of what the planes have; all read at one moment."""
         sums: dict[str, tuple[int, int]] = {}
-        for cells in self.read_planes().values():
+        totals, *planes = map(_read, self.call("EVAL", _READ_ALL, "0"))
+        for cells in planes:
             for cell, (spent, reserved) in cells.items():
                 known = sums.get(cell, (0, 0))
                 sums[cell] = (known[0] + spent, known[1] + reserved)
-        totals = self.read_totals()
         assert totals == {cell: amounts for cell, amounts in sums.items() if any(amounts)}
         return totals
 
