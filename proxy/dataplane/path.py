@@ -26,7 +26,7 @@ from proxy.dataplane.relay import Relay
 from proxy.dataplane.settle import Settler
 from proxy.dataplane.sign import Signer
 from proxy.dataplane.tunnel import Tunnel
-from proxy.dataplane.upstream import Pool
+from proxy.dataplane.upstream import Connection, Pool
 from proxy.errors import Refusal
 from proxy.record import Opened
 from proxy.wire import leave_unread, read_ask, recognise
@@ -89,15 +89,7 @@ class Traffic:
             if not upgrade:
                 self._open(call)
             connection = await self.pools[place.upstream].take()
-            if upgrade:
-                relay = Tunnel(call, edge, connection, self._settler.settle, self._open, new_id, self._admission)
-            elif call.toll.is_metered:
-                meter = Meter(call, self._admission.extend, partial(self._admission.weigher.count_output, call))
-                relay = MeteredRelay(
-                    call, edge, connection, self._settler.settle, meter, keep_alive=request.keep_alive, http_1_0=request.version < (1, 1)
-                )
-            else:
-                relay = Relay(call, edge, connection, self._settler.settle, keep_alive=request.keep_alive, http_1_0=request.version < (1, 1))
+            relay = self._make_relay(call, edge, connection, request, upgrade)
             self.in_flight.add(relay)
             edge.relay = relay
             if edge.writing_paused:  # by the answer before this one
@@ -216,6 +208,15 @@ class Traffic:
         if signer := self._signers.get(call.upstream):
             forward = signer.sign(call.method, pool.origin + target, forward, body or b"")
         return make_head(call.method, pool, target, forward, extra)
+
+    def _make_relay(self, call: Call, edge: Edge, connection: Connection, request: web.BaseRequest, upgrade: bool) -> Relay | Tunnel:
+        settle, keep_alive, http_1_0 = self._settler.settle, request.keep_alive, request.version < (1, 1)
+        if upgrade:
+            return Tunnel(call, edge, connection, settle, self._open, new_id, self._admission)
+        if call.toll.is_metered:
+            meter = Meter(call, self._admission.extend, partial(self._admission.weigher.count_output, call))
+            return MeteredRelay(call, edge, connection, settle, meter, keep_alive=keep_alive, http_1_0=http_1_0)
+        return Relay(call, edge, connection, settle, keep_alive=keep_alive, http_1_0=http_1_0)
 
     def _open(self, call: Call) -> None:
         """Note in the journal that a call goes upstream, and what is reserved for it."""
