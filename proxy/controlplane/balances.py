@@ -1,7 +1,8 @@
 """How every account stands: a ledger of the control plane's own, which follows the journal as the data plane writes it.
 
 It decides nothing. It is folded from the same lines as the data plane's ledger after a restart, so that both say the same, and lags behind
-by a second at most where nobody asks.
+by a second at most where nobody asks. Where several data planes share their budgets, what is shown is the sum over all of them, which
+Redis knows; while it is away, what this data plane has.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from collections.abc import Callable
 
 from proxy.config import Config
 from proxy.orders import OrdersUnreadable, read_orders
+from proxy.toll.balances import list_balances
 from proxy.toll.follow import Follower
 from proxy.toll.ledger import Ledger
 from proxy.toll.terms import Balance
+from proxy.toll.whole import Whole, WholeAway
 
 log = logging.getLogger("weighbridge.balances")
 _PAUSE_S = 1.0
@@ -30,6 +33,8 @@ class Balances:
         self._config = config
         self._ledger = Ledger(config.budgets)
         self._follower = Follower(config.journal_dir, self._ledger)
+        url = config.redis_url()
+        self._whole = None if url is None else Whole(url)
         self._seen: tuple[int, int] | None = None  # of the orders file: when it was written, and its number
 
     def configure(self, config: Config) -> None:
@@ -43,7 +48,13 @@ class Balances:
         """How all accounts stand now."""
         with self._lock:
             self._follow()
-            return self._ledger.balances(self._clock_ns())
+            now_ns = self._clock_ns()
+            own = self._ledger.balances(now_ns)
+            try:
+                return own if self._whole is None else list_balances(self._ledger.rules, self._whole.read(now_ns), now_ns)
+            except WholeAway as error:
+                log.warning("Redis does not tell what is spent over all data planes (%s); shown is what this one has", error)
+                return own
 
     def run(self, stopping: threading.Event) -> None:
         """Follow the journal until told to stop, so that no segment is pruned before it was read."""

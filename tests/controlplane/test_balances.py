@@ -15,9 +15,12 @@ from proxy.controlplane.balances import Balances
 from proxy.controlplane.store import Store
 from proxy.orders import Orders, TaskBudget, write_orders
 from proxy.rules import Budget, Key
+from proxy.rules import Ledger as Shared
 from proxy.toll.follow import Follower
 from proxy.toll.ledger import Ledger
+from proxy.toll.talk import KEY
 from tests.controlplane.conftest import START_NS, Segments, add, call, line, load_all, opened
+from tests.toll.redis_server import RedisServer
 
 CELL = "each.calls@?agent=agent-1"
 
@@ -46,6 +49,17 @@ def test_they_follow_the_journal_line_by_line(config: Config) -> None:
     assert read(balances) == {"each.calls agent-1": (10, 1, 0)}, "call 2 has crashed, and is presumed spent"
     balances.configure(Config(state_dir=config.state_dir, budgets=[Budget("each", calls=99, each=["agent"])]))
     assert read(balances) == {"each.calls agent-1": (99, 1, 0)}
+
+
+def test_where_several_data_planes_share_their_budgets_their_sum_is_shown(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    server = RedisServer(tmp_path)
+    shared = Config(state_dir=str(tmp_path), budgets=[Budget("all", calls=9)], ledger=Shared(redis=server.url))
+    balances = Balances(shared, lambda: START_NS)
+    add(Segments(shared.journal_dir).begin(1), opened(1, reserved={"all.calls@": 1}))
+    server.call("HSET", f"{KEY}:totals", "s:all.calls@", "5", "r:all.calls@", "3")
+    assert read(balances) == {"all.calls": (9, 5, 3)}
+    server.kill()
+    assert read(balances) == {"all.calls": (9, 0, 1)} and "what this one has" in caplog.text
 
 
 def test_tasks_and_keys_have_the_budgets_that_orders_give_them(config: Config, caplog: pytest.LogCaptureFixture) -> None:

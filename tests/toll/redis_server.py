@@ -12,7 +12,6 @@ from redis import Redis
 
 from proxy.toll.talk import KEY
 
-
 _READ_ALL = f"""
 local found = {{ redis.call('HGETALL', '{KEY}:totals') }}
 for _, key in ipairs(redis.call('KEYS', '{KEY}:plane:*')) do
