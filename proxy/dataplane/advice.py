@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from proxy.call import Call
 from proxy.errors import Refusal
@@ -67,7 +68,7 @@ def _words(shortage: Shortage, number: int) -> str:
     if shortage.unit != "usd":
         return f"{number:,} {shortage.unit}"
     usd = number / 1e9
-    return f"${usd:,.2f}" if usd >= 1 or usd == 0 else f"${usd:.2g}" if usd < 0.0001 else f"${usd:.4f}"
+    return f"${usd:,.2f}" if usd >= 1 or usd == 0 else f"${Decimal(f'{usd:.3g}'):f}"
 
 
 def _write_moment(at_ns: int) -> str:

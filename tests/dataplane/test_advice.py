@@ -27,7 +27,7 @@ def test_a_used_up_budget_is_the_end_of_it() -> None:
     refusal = refuse(affordable=40)
     assert (refusal.name, refusal.status, refusal.retryable, refusal.retry_after_s) == ("policy_budget_exhausted", 402, False, None)
     assert refusal.message == (
-        "The budget agent-day of agent researcher is used up: $4.99 of $5.00 are spent, $0.00 reserved, and this call needs up to $0.0250. "
+        "The budget agent-day of agent researcher is used up: $4.99 of $5.00 are spent, $0.00 reserved, and this call needs up to $0.025. "
         "With a maximum of 40 output tokens it would fit. It resets at 2026-09-21T15:13:20Z."
     )
     assert refusal.details == {
@@ -55,6 +55,10 @@ def test_a_budget_for_life_never_resets() -> None:
         "The budget agent-day is used up: 999,000 tokens of 1,000,000 tokens are spent, 0 tokens reserved, and this call needs up to 2,000 tokens."
     )
     assert refusal.details["resets_at"] is None
+
+
+def test_small_sums_are_written_out() -> None:
+    assert "$0.0000806 of $0.0001 are spent" in refuse(limit=100_000, spent=80_550, asked=66_000).message
 
 
 def test_no_maximum_makes_a_call_no_call() -> None:
