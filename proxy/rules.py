@@ -94,7 +94,7 @@ class Ledger(_Section):
 
     redis: str | None = None  # redis://host:6379/0 or env:NAME with such a URL: budgets shared by several data planes
     plane: str | None = None  # this data plane's name among them; default: made once and kept in the state folder
-    timeout_s: float = 0.05  # how long a decision may wait for Redis
+    timeout_s: float = 0.05  # how long Redis may be silent while a decision waits for it
     away: Literal["refuse", "share"] = "refuse"  # while Redis does not answer: refuse, or go on with a share of what was left
     share: float = 0.0  # of what was left when Redis last answered; over all data planes at most 1
 

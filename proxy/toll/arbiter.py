@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import random
 import time
 import uuid
@@ -70,6 +71,11 @@ class Arbiter:
     def is_open(self) -> bool:
         """Whether it can be asked for a decision now."""
         return self._talk is not None and self._late < _MOST_LATE and time.monotonic() >= self._opens_s
+
+    @property
+    def quiet_s(self) -> float:
+        """How long ago the last answer to anything came."""
+        return math.inf if self._talk is None else time.monotonic() - self._talk.heard_s
 
     @property
     def reason(self) -> str:

@@ -188,7 +188,7 @@ class Central:
 
         arbiter.take(write_claims(claims, past, self.ledger.cells, now_ns), hear, is_look)
         try:
-            decision = await question.wait(self._settings.timeout_s)
+            decision = await question.wait(self._settings.timeout_s, lambda: self._arbiter.quiet_s)
         except asyncio.CancelledError:
             if id and isinstance(question.result, Grant):  # the caller left in the very turn in which it was granted
                 self.settle(id, _NOTHING)

@@ -1,6 +1,7 @@
 """One decision that is asked of the arbiter: claims as it reads them, and what becomes of the answer, also where it comes too late.
 
-A decision waits for `timeout_s`. What is granted after that, or to a caller that has left, is given back.
+A decision waits until nothing at all was answered for `timeout_s`: while answers come, its own is on the way, behind those of other calls.
+What is granted after that, or to a caller that has left, is given back.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from proxy.toll.terms import UNITS
 
 Claims = list[tuple[Slot, int]]
 _GRACE_S = 0.002  # an answer may be there already, unread
+_MOST_TIMEOUTS = 20  # that a decision waits for behind others
 
 
 def write_claims(claims: Claims, past: frozenset[str], cells: Cells, now_ns: int) -> str:
@@ -58,16 +60,20 @@ class Question:
         """The decision, also where nobody waits for it any more; None where there is none."""
         return self.future.result() if self.future.done() and not self.future.cancelled() else None
 
-    async def wait(self, timeout_s: float) -> Any:
-        """The decision; None where there is none in time."""
-        timer = self.future.get_loop().call_later(timeout_s, self._expire)
+    async def wait(self, timeout_s: float, quiet_s: Callable[[], float]) -> Any:
+        """The decision; None where there is none in time. `quiet_s` tells how long ago anything was answered."""
+        loop = self.future.get_loop()
+        ends_s = loop.time() + timeout_s * _MOST_TIMEOUTS
+
+        def expire() -> None:
+            rest_s = min(timeout_s - quiet_s(), ends_s - loop.time())
+            self._timer = loop.call_later(rest_s + _GRACE_S, expire) if rest_s > 0 else loop.call_later(_GRACE_S, self._end)
+
+        self._timer = loop.call_later(timeout_s, expire)
         try:
             return await self.future
         finally:
-            timer.cancel()
-
-    def _expire(self) -> None:
-        self.future.get_loop().call_later(_GRACE_S, self._end)
+            self._timer.cancel()
 
     def _end(self) -> None:
         if not self.future.done():

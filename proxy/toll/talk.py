@@ -56,6 +56,7 @@ class Talk:
         self.run_id = ""
         self.evicts = False  # whether this Redis throws data away when it is full
         self.token = ""
+        self.heard_s = 0.0  # when the last answer came, by the monotonic clock
         self._connection = connection
         self._plane = plane
         self._script = ""
@@ -156,6 +157,7 @@ class Talk:
             if answer[0] in ("lost", "fenced"):
                 raise Broken(answer[0])
             heard, _ = self._pending.popleft()
+            self.heard_s = time.monotonic()
             if heard is not None:
                 heard(answer)
 
