@@ -50,12 +50,12 @@ def sums_of_minutes(entered: list[tuple[int, int]], from_s: float) -> list[int]:
     return [before[end] - before[begin] for begin, end in spans]
 
 
-@settings(max_examples=20)
-@given(rate=st.sampled_from([60.0, 100.0, 600.0, 1500.0]), burst_s=st.sampled_from([0.5, 1.0]), seed=st.integers(0, 1000))
+@settings(max_examples=12)
+@given(rate=st.sampled_from([60.0, 100.0, 600.0]), burst_s=st.sampled_from([0.5, 1.0]), seed=st.integers(0, 1000))
 def test_requests(rate: float, burst_s: float, seed: int) -> None:
     async def main() -> list[tuple[int, int]]:
         gate = Gate([RateLimit(name="x", requests_per_minute=rate, burst_s=burst_s)], Headroom(), clock)
-        return [(at_ns, 1) for at_ns, _ in await offer(gate, rate / 6, 150, 1.0, 1, 1, seed)]
+        return [(at_ns, 1) for at_ns, _ in await offer(gate, rate / 6, 130, 1.0, 1, 1, seed)]
 
     sums = sums_of_minutes(run_virtually(main()), 0)
     assert max(sums) <= 1.02 * rate

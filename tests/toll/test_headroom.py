@@ -15,10 +15,10 @@ from tests.toll.virtual import START_NS, S, run_virtually
 NAME = ("p", "k", "m")
 PLENTY = 10**9
 CASES = {
-    "requests": (600, PLENTY, 100, 100, 2.0),
+    "requests": (300, PLENTY, 100, 100, 2.0),
     "requests, long calls": (300, PLENTY, 100, 100, 30.0),
     "few requests": (60, PLENTY, 10, 10, 2.0),
-    "tokens": (PLENTY, 100_000, 400, 400, 3.0),
+    "tokens": (PLENTY, 80_000, 400, 400, 3.0),
     "tokens, far too high an estimate": (PLENTY, 100_000, 16_384, 400, 3.0),
     "tokens, too low an estimate": (PLENTY, 100_000, 100, 400, 6.0),
     "both": (250, 100_000, 500, 400, 4.0),
@@ -131,6 +131,37 @@ def test_a_late_429_does_not_begin_its_wait_anew() -> None:
     headroom.learn(NAME, RateLimits(retry_after_s=1.0), 429, START_NS, START_NS + S, START_NS + 4 * S)
     wait = headroom.take("x", NAME, 1, START_NS + 4 * S)
     assert wait is not None and wait.after_s == pytest.approx(6)
+
+
+def test_a_429_that_is_told_late_counts_from_when_it_came() -> None:
+    headroom = Headroom(Rule(share=True))
+    headroom.learn(NAME, RateLimits(retry_after_s=10.0), 429, START_NS, START_NS, START_NS + 4 * S)
+    wait = headroom.take("x", NAME, 1, START_NS + 4 * S)
+    assert wait is not None and wait.after_s == pytest.approx(6)
+
+
+@pytest.mark.parametrize("is_withdrawn", [False, True])
+def test_a_call_is_not_given_back_to_headers_that_did_not_count_it(is_withdrawn: bool) -> None:
+    headroom = learned(RateLimits(limit_requests=50, remaining_requests=40, reset_requests_s=50.0))
+    assert headroom.take("early", NAME, 1, START_NS) is None
+    now_ns = START_NS + S
+    headroom.learn(NAME, RateLimits(limit_requests=50, remaining_requests=30, reset_requests_s=49.0), 200, now_ns, now_ns, now_ns)
+    if is_withdrawn:
+        headroom.withdraw("early")
+    assert fill(headroom, now_ns, most=10) == 10
+    headroom.learn(NAME, RateLimits(limit_requests=50, remaining_requests=20, reset_requests_s=49.0), 200, now_ns, now_ns, now_ns)
+    headroom.learn(NAME, RateLimits(limit_requests=50, remaining_requests=40, reset_requests_s=49.0), 200, now_ns, now_ns, now_ns)
+    wait = headroom.take("many", NAME, 1, now_ns)
+    assert wait is None and headroom._known.get(NAME).requests.level == 30
+
+
+def test_calls_that_are_in_come_to_their_end_after_sharing_was_turned_off() -> None:
+    headroom = learned(RateLimits(limit_requests=50, remaining_requests=40, reset_requests_s=50.0))
+    assert headroom.take("a", NAME, 1, START_NS) is None
+    headroom.configure(Rule(share=False))
+    assert not headroom.is_empty
+    headroom.settle("a", 5)
+    assert headroom.is_empty
 
 
 def test_after_a_429_without_figures_fewer_run_at_once_for_a_while() -> None:

@@ -52,14 +52,29 @@ def test_calls_wait_for_the_rate_and_enter_in_order() -> None:
 
 def test_a_new_call_does_not_overtake_one_that_waits() -> None:
     async def main() -> None:
-        gate, done = make_gate(RateLimit(name="x", input_tokens_per_minute=6000, burst_s=0, queue=QUEUE)), []
+        gate, done = make_gate(RateLimit(name="x", input_tokens_per_minute=6000, burst_s=1, queue=QUEUE)), []
         await enter(gate, "0", tokens=300)  # three seconds' worth
-        large = await start(gate, "large", tokens=300, done=done)
-        await asyncio.sleep(2.5)  # now a small one would fit
+        larger = await start(gate, "larger", tokens=50, done=done)
+        await asyncio.sleep(2.2)  # now a small one would fit, and the larger one does not yet
         small = await start(gate, "small", agent="bob", tokens=1, done=done)
         assert done == []
-        await asyncio.gather(*large, *small)
-        assert done == ["large", "small"]
+        await asyncio.gather(*larger, *small)
+        assert done == ["larger", "small"]
+
+    run_virtually(main())
+
+
+def test_when_the_first_leaves_the_next_need_not_wait_for_what_that_one_needed() -> None:
+    async def main() -> None:
+        gate, done = make_gate(RateLimit(name="x", input_tokens_per_minute=6000, burst_s=1, queue=QUEUE)), []
+        await enter(gate, "0", tokens=300)
+        [larger] = await start(gate, "larger", tokens=50)
+        [small] = await start(gate, "small", agent="bob", tokens=1, done=done)
+        await asyncio.sleep(2.2)
+        larger.cancel()
+        await asyncio.sleep(0.001)
+        assert done == ["small"]
+        await small
 
     run_virtually(main())
 
