@@ -35,9 +35,7 @@ class Till:
         now_ns = time.time_ns()
         if usage is not None and source == "reported":
             self._weigher.learn(call, usage)
-        if not self._gate.is_idle:
-            self._gate.leave(call.id, usage.input_tokens if usage else None, usage.output_tokens if usage else None, now_ns)
-        self._learn_headroom(call, now_ns)
+        self._leave_gate(call, usage, now_ns)
         if not call.toll.reserved:
             return {}, priced
         if call.toll.is_strict and source == "raised":
@@ -45,11 +43,19 @@ class Till:
         weight, priced = _weigh(call, usage, priced)
         return self._ledger.settle(call.id, weight), priced
 
-    def _learn_headroom(self, call: Call, now_ns: int) -> None:
+    def _leave_gate(self, call: Call, usage: Usage | None, now_ns: int) -> None:
+        """Correct what the call took of the rate limits, and learn what the answer's head told of the provider's own."""
         answer = call.answer
+        if not self._gate.is_idle:
+            if answer.sent_ns is None:
+                self._gate.withdraw(call.id, now_ns)
+            elif usage is None and answer.status is not None and answer.status >= 400:
+                self._gate.leave(call.id, 0, 0, now_ns)
+            else:
+                self._gate.leave(call.id, usage.input_tokens if usage else None, usage.output_tokens if usage else None, now_ns)
         if answer.sent_ns is not None and (answer.status == 429 or answer.limits != _SILENT):
-            model = call.kind.model or call.ask.model
-            self._gate.learn(call.upstream, name_credential(call), model, answer.limits, answer.status, answer.sent_ns, now_ns)
+            model, came_ns = call.kind.model or call.ask.model, answer.first_byte_ns or now_ns
+            self._gate.learn(call.upstream, name_credential(call), model, answer.limits, answer.status, answer.sent_ns, came_ns)
 
 
 def raise_usage(call: Call, usage: Usage) -> Usage:
