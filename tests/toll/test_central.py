@@ -13,6 +13,7 @@ from proxy.rules import Ledger as Settings
 from proxy.toll import arbiter, talk
 from proxy.toll.central import Central
 from proxy.toll.ledger import Ledger
+from proxy.toll.question import Question
 from proxy.toll.terms import Away, Grant, Room, Shortage, Weight
 from tests.toll.planes import ALL, CALL, PATIENT, planes, reserve, spend, until
 from tests.toll.redis_server import RedisServer
@@ -108,6 +109,27 @@ def test_a_caller_that_leaves_while_it_waits_reserves_nothing(server: RedisServe
             await until(lambda: server.read_totals() == {})
             assert isinstance(await reserve(central, "all", 100), Grant)
 
+    asyncio.run(scenario())
+
+
+def test_a_caller_that_leaves_in_the_very_turn_in_which_it_is_granted_gives_it_back(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    hear = Question.hear
+
+    def hear_and_leave(question: Question, answer: list) -> bool:
+        came = hear(question, answer)
+        asked.cancel()
+        return came
+
+    async def scenario() -> None:
+        nonlocal asked
+        async with planes(server) as central:
+            asked = asyncio.create_task(reserve(central, "1", 10))
+            await asyncio.wait([asked])
+            assert asked.cancelled() and central.ledger.open_ids == []
+            await until(lambda: server.check_sums() == {})
+
+    asked: asyncio.Task = None  # type: ignore[assignment]
+    monkeypatch.setattr(Question, "hear", hear_and_leave)
     asyncio.run(scenario())
 
 

@@ -117,6 +117,43 @@ def test_killed_and_started_empty(server: RedisServer) -> None:
     asyncio.run(scenario())
 
 
+def test_until_all_had_time_to_speak_the_arbiter_is_closed(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arbiter, "CLOSED_S", 0.5)
+
+    async def scenario() -> None:
+        async with planes(server) as central:
+            server.flush()
+            await until(lambda: central.counts["conversations"] == 2)
+            assert await reserve(central, "1", 1) == Away("closed", 1.0)
+            answers: list = []
+            central._arbiter.take("all.usd@ 1 100 -\n", answers.append)
+            await until(lambda: answers)
+            assert answers[0][0] == "closed", "the script does not rely on what the planes think"
+            await until(lambda: not central.is_away)
+            assert isinstance(await reserve(central, "2", 100), Grant)
+
+    asyncio.run(scenario())
+
+
+def test_back_to_an_older_state_while_another_plane_is_down(server: RedisServer) -> None:
+    async def scenario() -> None:
+        async with planes(server, 2) as (one, two):
+            await spend(two, "1", 10)
+            await until(lambda: server.read_totals() == {"all.usd@": (10, 0)})
+            server.call("SAVE")
+            await spend(two, "2", 30)
+            await until(lambda: one.balances(time.time_ns())[0].spent == 40)
+            await two.stop()
+            server.kill()
+            server.start()
+            assert server.read_totals() == {"all.usd@": (10, 0)}
+            await until(lambda: one.counts["conversations"] == 2 and not one.is_away)
+            await until(lambda: server.check_sums() == {"all.usd@": (40, 0)})
+            assert (await reserve(one, "3", 61)).room == 60
+
+    asyncio.run(scenario())
+
+
 def test_back_to_an_older_state(server: RedisServer) -> None:
     """As after a fail-over to a replica that lagged behind, or a restart from a file."""
 
