@@ -40,6 +40,8 @@ class Bridge:
         self.base = base
         self.admin = admin
         self.folder = folder
+        self._read: dict[Path, int] = {}  # journal segment → bytes
+        self._events: list[dict] = []
 
     def post(self, path: str, body: dict, headers: dict[str, str] | None = None) -> dict:
         request = urllib.request.Request(self.base + path, json.dumps(body).encode(), {"Content-Type": "application/json", **(headers or {})})
@@ -77,9 +79,15 @@ class Bridge:
         raise AssertionError(f"{module} does not run")
 
     def journal(self, kind: str) -> list[dict]:
-        """All events of one kind in the journal."""
-        lines = [line for path in sorted((self.folder / "state" / "journal").iterdir()) for line in path.read_bytes().split(b"\n")[:-1]]
-        return [event[kind] for event in map(json.loads, lines) if kind in event]
+        """All events of one kind in the journal; of its segments only what is new is read, for it is asked for again and again."""
+        for path in sorted((self.folder / "state" / "journal").iterdir()):
+            with path.open("rb") as segment:
+                segment.seek(self._read.get(path, 0))
+                whole = segment.read().rpartition(b"\n")[0] + b"\n"
+            if len(whole) > 1:
+                self._read[path] = self._read.get(path, 0) + len(whole)
+                self._events += map(json.loads, whole.splitlines())
+        return [event[kind] for event in self._events if kind in event]
 
     def journal_calls(self) -> list[str]:
         """The ids of all calls in the journal."""
