@@ -21,7 +21,7 @@ demo: $(VENV)/.installed
 
 test: lint
 	@$(MAKE) --no-print-directory -j3 $(CLIENTS)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal
 
 lint: $(VENV)/.tested
 	@$(BIN)/ruff check $(SOURCES)
