@@ -53,16 +53,23 @@ def drive_all(bridges: list[Bridge], calls: int, at_once: int, stop: threading.E
     return asyncio.run(run())
 
 
+def read_logs(bridges: list[Bridge]) -> str:
+    return "\n".join((bridge.folder / "log").read_text() for bridge in bridges)
+
+
 def check(bridges: list[Bridge], redis: RedisServer, mode: str, limit_usd: float) -> int:
-    """The law of the budget over all data planes; what was billed in all."""
-    wait_until(lambda: all(reserved == 0 for _, reserved in redis.check_sums().values()), 10)
+    """The law of the budget over all data planes; what was spent in all."""
+    deadline = time.monotonic() + 10
+    while any(reserved for _, reserved in redis.check_sums().values()):
+        assert time.monotonic() < deadline, f"something stays reserved: {redis.read_planes()}\n{read_logs(bridges)}"
+        time.sleep(0.05)
     billed = sum(map(bill_of, bridges))
     over = sum(map(count_overshoot, bridges))
     spent, reserved = redis.check_sums()[CELL]
     recorded = sum(call.get("cost_nano_usd") or 0 for bridge in bridges for call in bridge.journal("call"))
     assert reserved == 0 and spent == recorded
     assert billed <= round(limit_usd * 1e9) + (over if mode == "enforce" else 0)
-    return billed
+    return spent
 
 
 @pytest.mark.parametrize("mode", ["enforce", "strict"])
@@ -105,6 +112,6 @@ def test_whatever_happens_to_redis_in_the_middle(tmp_path: Path, redis: RedisSer
         stop.set()
         load.join()
         drive_all(bridges, 400, 10)
-        billed = check(bridges, redis, "strict", limit_usd)
-    assert billed >= 0.5 * limit_usd * 1e9
+        spent = check(bridges, redis, "strict", limit_usd)
+    assert spent >= 0.95 * limit_usd * 1e9
     assert set(found[0]) <= {200, 402, 429, 503}

@@ -63,6 +63,10 @@ class RedisServer:
         """cell → (spent, reserved) over all planes, without those that are nothing."""
         return _read(self.call("HGETALL", f"{KEY}:totals"))
 
+    def read_planes(self) -> dict[str, dict[str, tuple[int, int]]]:
+        """plane → cell → (spent, reserved), and what is left of a conversation that did not end."""
+        return {key.rpartition(":plane:")[2]: _read(self.call("HGETALL", key)) for key in self.call("KEYS", f"{KEY}:plane:*")}
+
     def check_sums(self) -> dict[str, tuple[int, int]]:
         """The totals, each of which is the sum of what the planes have; all read at one moment."""
         sums: dict[str, tuple[int, int]] = {}

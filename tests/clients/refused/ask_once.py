@@ -2,56 +2,54 @@
 
 import json
 import sys
+from importlib import import_module
 
-import anthropic
-import boto3
-import cohere
-import mistralai.client
-import ollama
-import openai
-from google import genai
-
+MODULES = {
+    "openai": "openai", "openai_responses": "openai", "anthropic": "anthropic", "gemini": "google.genai", "mistral": "mistralai.client",
+    "cohere": "cohere", "bedrock": "boto3", "ollama": "ollama",
+}  # fmt: skip
+sdk = import_module(MODULES[sys.argv[1]])  # this one alone: all of them take seconds
 TEXT = "Tell me in a few words how rivers find the sea."
 ASK = [{"role": "user", "content": TEXT}]
 
 
 def ask_openai(root: str) -> str:
-    client = openai.OpenAI(base_url=f"{root}/openai/v1", api_key="sk-test-1")
+    client = sdk.OpenAI(base_url=f"{root}/openai/v1", api_key="sk-test-1")
     return client.chat.completions.create(model="gpt-4o-mini", messages=ASK).choices[0].message.content
 
 
 def ask_openai_responses(root: str) -> str:
-    return openai.OpenAI(base_url=f"{root}/openai/v1", api_key="sk-test-1").responses.create(model="gpt-4o-mini", input=TEXT).output_text
+    return sdk.OpenAI(base_url=f"{root}/openai/v1", api_key="sk-test-1").responses.create(model="gpt-4o-mini", input=TEXT).output_text
 
 
 def ask_anthropic(root: str) -> str:
-    client = anthropic.Anthropic(base_url=f"{root}/anthropic", api_key="sk-ant-test-1")
+    client = sdk.Anthropic(base_url=f"{root}/anthropic", api_key="sk-ant-test-1")
     return client.messages.create(model="claude-sonnet-4-5", max_tokens=100, messages=ASK).content[0].text
 
 
 def ask_gemini(root: str) -> str:
-    client = genai.Client(api_key="AIza-test-1", http_options={"base_url": f"{root}/gemini"})
+    client = sdk.Client(api_key="AIza-test-1", http_options={"base_url": f"{root}/gemini"})
     return client.models.generate_content(model="gemini-2.5-flash", contents=TEXT).text
 
 
 def ask_mistral(root: str) -> str:
-    client = mistralai.client.Mistral(api_key="test-1", server_url=f"{root}/mistral")
+    client = sdk.Mistral(api_key="test-1", server_url=f"{root}/mistral")
     return client.chat.complete(model="mistral-small-latest", messages=ASK).choices[0].message.content
 
 
 def ask_cohere(root: str) -> str:
-    client = cohere.ClientV2(base_url=f"{root}/cohere", api_key="test-1", log_warning_experimental_features=False)
+    client = sdk.ClientV2(base_url=f"{root}/cohere", api_key="test-1", log_warning_experimental_features=False)
     return client.chat(model="command-r-08-2024", messages=ASK).message.content[0].text
 
 
 def ask_bedrock(root: str) -> str:
-    client = boto3.Session().client("bedrock-runtime", endpoint_url=f"{root}/bedrock", region_name="us-east-1")
+    client = sdk.Session().client("bedrock-runtime", endpoint_url=f"{root}/bedrock", region_name="us-east-1")
     done = client.converse(modelId="us.amazon.nova-micro-v1:0", messages=[{"role": "user", "content": [{"text": TEXT}]}])
     return done["output"]["message"]["content"][0]["text"]
 
 
 def ask_ollama(root: str) -> str:
-    return ollama.Client(host=f"{root}/ollama").chat(model="llama3.2", messages=ASK).message.content
+    return sdk.Client(host=f"{root}/ollama").chat(model="llama3.2", messages=ASK).message.content
 
 
 def main() -> None:
