@@ -165,7 +165,7 @@ class Traffic:
         if content is None:
             return body, None
         try:
-            call.ask = read_ask(kind, content, fields.get("content-type", ""))
+            call.ask = read_ask(kind, content, fields.get("content-type", ""), weighed=not self._admission.is_idle)
         except msgspec.DecodeError as error:
             where = str(error).partition("(")[2].rstrip(")") or "cut short"
             raise Refusal("caller_invalid_json", f"The request body is not valid JSON ({where}).") from None
