@@ -76,7 +76,7 @@ class Traffic:
             upstream = self._route(call, place)
             body, content = await self._read(call, fields, request, upstream)
             call.identity = self.identifier.identify(place, fields, call.ask, call.secret)
-            upgrade = fields.get("upgrade", "").lower() == "websocket"
+            upgrade = fields.get("upgrade", "").lower() == "websocket" and call.method == "GET" and not request.body_exists  # RFC 6455 §4.1
             read_ns = time.time_ns()
             target = place.rest
             if upgrade:  # the calls on it are admitted and opened one by one
