@@ -93,7 +93,7 @@ class SocketReader:
     def client(self, message: str | bytes) -> list[Began]:
         """The calls that a message begins: none or one."""
         data = message.encode("utf-8", "replace") if isinstance(message, str) else message
-        if b'"response.create"' not in data and b'"session.update"' not in data:
+        if b'"response.create"' not in data and b'"session.update"' not in data and b"\\u" not in data:  # any letter may be escaped
             return []
         try:
             up = _UP.decode(data)
