@@ -179,3 +179,14 @@ def test_a_call_is_looked_into_only_where_a_budget_or_a_limit_weighs_it(
         assert asked[0].unbounded == names
 
     hold(run, tmp_path, Provider(), script, *settings.pop("budgets", []), **settings)
+
+
+def test_a_model_that_is_run_by_a_post_to_it_is_paid_for(run: Run, tmp_path: Path) -> None:
+    provider = Provider()
+
+    async def script(site: Site) -> None:
+        for target, status in (("/up/v1/models/black/flux/predictions", 403), ("/up/v1/files", 200)):
+            assert (await send(site, ask(), target))[0] == status
+        assert len(provider.got) == 1
+
+    hold(run, tmp_path, provider, script, Budget("all", usd=1))
