@@ -163,6 +163,7 @@ class Traffic:
         if kind.json_body or self._is_form(fields, request):
             content = await decode_body(body, fields.get("content-encoding"), limits.body_bytes)
         if content is None:
+            call.ask = msgspec.structs.replace(leave_unread(kind, has_body=True), prompt_bytes=len(body))
             return body, None
         try:
             call.ask = read_ask(kind, content, fields.get("content-type", ""), weighed=not self._admission.is_idle)

@@ -190,3 +190,11 @@ def test_a_model_that_is_run_by_a_post_to_it_is_paid_for(run: Run, tmp_path: Pat
         assert len(provider.got) == 1
 
     hold(run, tmp_path, provider, script, Budget("all", usd=1))
+
+
+def test_a_body_in_a_coding_that_cannot_be_read_has_no_bound(run: Run, tmp_path: Path) -> None:
+    async def script(site: Site) -> None:
+        status, _, body = await send(site, b"?" * 5000, "/up/v1/embeddings", b"Content-Encoding: compress\r\n")
+        assert (status, body["error"]["code"], body["error"]["weighbridge"]["classes"]) == (403, "policy_call_unbounded", ["unread"])
+
+    hold(run, tmp_path, Provider(), script, Budget("all", tokens=10**6, mode="strict"))
