@@ -59,6 +59,11 @@ _TRANSCRIBED = Loose(_Transcribed)
 _TRANSCRIPT_DONE = "conversation.item.input_audio_transcription.completed"
 
 
+def reads_socket(kind: Kind) -> bool:
+    """Whether the calls on a socket of this kind are seen."""
+    return kind.format in ("openai.responses", "openai.realtime")
+
+
 def open_socket_reader(kind: Kind, text_limit: int = 65536) -> SocketReader:
     """A reader of the messages of one socket; for kinds without calls on sockets it finds none."""
     return SocketReader(kind, text_limit)
