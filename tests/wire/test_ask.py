@@ -232,3 +232,8 @@ def test_how_many_answers_are_asked_for_counts_also_where_it_is_written_as_a_tex
     assert ask(CHAT, model="m", n="8", max_tokens="20") == ask(CHAT, model="m", n=8.0, max_tokens=20.00)
     assert ask(CHAT, model="m", n="8", max_tokens="20").choices == 8
     assert ask(GEMINI, generationConfig={"candidateCount": "8", "maxOutputTokens": "20"}).choices == 8
+
+
+@pytest.mark.parametrize(("speed", "tier"), [("fast", "fast"), ("standard", "auto"), (None, "auto")])
+def test_the_fast_mode_is_a_tier(speed: str | None, tier: str) -> None:
+    assert ask(MESSAGES, model="m", service_tier="auto", speed=speed).service_tier == tier
