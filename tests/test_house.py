@@ -51,6 +51,7 @@ GUARDS: dict[str, set[str]] = {
     "proxy/dataplane/relay.py": {"Relay.head_came", "Relay.body_came", "Relay._finish_reading"},
     "proxy/dataplane/settle.py": {"Settler.settle"},
     "proxy/dataplane/tunnel.py": {"Tunnel.body_came", "Tunnel._send_up"},
+    "proxy/toll/arbiter.py": {"Arbiter._run"},
 }
 # The named exceptions to "values are bound": statements of DuckDB that take no bound values.
 UNBINDABLE: dict[str, set[str]] = {

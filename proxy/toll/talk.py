@@ -38,7 +38,8 @@ Heard = Callable[[Answer | None], None]  # told the answer; None: the conversati
 
 
 class Broken(Exception):
-    """The conversation cannot go on: `lost` (data, or the Redis that held it), `fenced` (someone else speaks under this name), `silent`."""
+    """The conversation cannot go on: `lost` (data, or the Redis that held it), `fenced` (someone else speaks under this name), `silent`, or
+    `disconnected`."""
 
 
 ENDINGS = (Broken, RedisError, OSError, TimeoutError, EOFError, msgspec.DecodeError)
@@ -143,7 +144,16 @@ class Talk:
                 (verb, *words), heard = self._outbox.popleft()
                 packed += pack("EVALSHA", self._script, "1", KEY, verb, self._plane, self.token, *words)
                 self._pending.append((heard, now))
+            await self._send(packed)
+
+    async def _send(self, packed: list[bytes]) -> None:
+        """Send over this conversation's connection. The client would open another in its place, and say the middle of a talk there."""
+        if not self._connection.is_connected:
+            raise Broken("disconnected")
+        try:
             await self._connection.send_packed_command(packed, check_health=False)
+        except RuntimeError as error:  # so uvloop says that a transport has been closed, before its reader knows
+            raise Broken("disconnected") from error
 
     def _take_moves(self) -> str:
         moves, self._moves = self._moves, {}
