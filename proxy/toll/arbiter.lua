@@ -1,6 +1,6 @@
 -- The arbiter: what several data planes have spent and reserved, in one Redis or Valkey, changed by this script alone.
 --
---   {weighbridge}               era, epoch, run, opens, generation, seq; of each plane its token and the epoch in which it spoke
+--   {weighbridge}               era, epoch, run, opens, generation, seq; of each plane its token and the epoch in which it has said all
 --   {weighbridge}:totals        over all planes: s:<cell> spent, r:<cell> reserved; of rolling windows also S:<account>, R:<account> over
 --                               the buckets from f:<account> on
 --   {weighbridge}:plane:<name>  the same of one plane; only that plane changes them, and their sum over all planes is the total
@@ -77,12 +77,14 @@ local function increase_total(cell, spent, reserved)
     end
 end
 
--- Adds to one cell of one plane, and to its total.
-local function add(hash, who, cell, spent, reserved, kept)
+-- Adds to one cell of one plane, and to its total; `is_quiet`: the others are not told.
+local function add(hash, who, cell, spent, reserved, kept, is_quiet)
     increase_total(cell, spent, reserved)
     increase(hash, 's:' .. cell, spent)
     increase(hash, 'r:' .. cell, reserved)
-    note_change(who, cell, kept)
+    if not is_quiet then
+        note_change(who, cell, kept)
+    end
 end
 
 -- Takes one cell of one plane out, and out of its total.
@@ -215,18 +217,20 @@ local function begin()
     end
     token = era .. '.' .. epoch .. '.' .. redis.call('HINCRBY', state, 'generation', 1)
     redis.call('HSET', own, 'era', era)
-    redis.call('HSET', state, 'token:' .. plane, token, 'spoke:' .. plane, epoch)
+    redis.call('HSET', state, 'token:' .. plane, token)
     return answer('ok', '"' .. token .. '"', redis.call('HGET', state, 'opens'))
 end
 
 -- ARGV[4]: whose; ARGV[5]: a line for each cell: cell, spent, reserved, kept until. Its own amounts are the truth; those of another plane
--- count only while that one has not spoken in this epoch, and where they are more than what is known.
+-- count only while that one has not said all in this epoch, and where they are more than what is known.
 local function put(era, epoch)
     local who = ARGV[4]
-    local hash = state .. ':plane:' .. who
+    local hash, is_begun = state .. ':plane:' .. who, false
     if who ~= plane then
         if redis.call('HGET', state, 'spoke:' .. who) == epoch then
             return answer('ok')
+        elseif string.find(redis.call('HGET', state, 'token:' .. who) or '', era .. '.' .. epoch .. '.', 1, true) == 1 then
+            hash, is_begun = hash .. ':old', true -- it has begun, and broken off or not said all yet: what it says takes this out again
         elseif redis.call('HGET', hash, 'era') ~= era then
             redis.call('DEL', hash, hash .. ':old')
             redis.call('HSET', hash, 'era', era)
@@ -240,7 +244,7 @@ local function put(era, epoch)
             local known = redis.call('HMGET', hash, 's:' .. cell, 'r:' .. cell)
             if tonumber(spent) + tonumber(reserved) > tonumber(known[1] or 0) + tonumber(known[2] or 0) then
                 remove(hash, cell)
-                add(hash, who, cell, spent, reserved, kept)
+                add(hash, who, cell, spent, reserved, kept, is_begun)
             end
         end
     end
@@ -262,7 +266,7 @@ local function recall()
 end
 
 -- A plane has said all: what it did not speak of, it does not have.
-local function join()
+local function join(epoch)
     for _, field in ipairs(redis.call('HKEYS', old)) do
         local cell = string.sub(field, 3)
         remove(old, cell)
@@ -270,6 +274,7 @@ local function join()
         note_change(plane, cell, '-')
     end
     redis.call('DEL', old)
+    redis.call('HSET', state, 'spoke:' .. plane, epoch)
     write_seq()
     return answer('ok')
 end
@@ -326,7 +331,7 @@ elseif verb == 'move' then
 elseif verb == 'put' then
     return put(era, epoch)
 elseif verb == 'join' then
-    return join()
+    return join(epoch)
 elseif verb == 'recall' then
     return recall()
 end
