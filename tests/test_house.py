@@ -48,7 +48,7 @@ BANNED_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "base
 GUARDS: dict[str, set[str]] = {
     "proxy/controlplane/tokens.py": {"_count_window"},
     "proxy/dataplane/meter.py": {"MeteredRelay._weigh", "MeteredRelay._hear"},
-    "proxy/dataplane/relay.py": {"Relay.head_came", "Relay.body_came", "Relay._finish_reading"},
+    "proxy/dataplane/relay.py": {"Relay.head_came", "Relay.body_came", "Relay._finish_reading", "Relay._make_last"},
     "proxy/dataplane/settle.py": {"Settler.settle"},
     "proxy/dataplane/tunnel.py": {"Tunnel.body_came", "Tunnel._send_up"},
 }
