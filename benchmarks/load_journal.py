@@ -49,8 +49,10 @@ def write_journal(folder: Path, calls: int) -> int:
                 request_bytes=2000,
                 **_SAME,
             )
+            opened = msgspec.structs.asdict(event)
             record = Record(
-                **msgspec.structs.asdict(event),
+                charged=opened.pop("reserved"),
+                **opened,
                 model=f"gpt-{index % 10}-2026-10-01",
                 response_id=f"chatcmpl-{index:029d}",
                 request_id=f"req_{index:032x}",

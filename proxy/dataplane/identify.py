@@ -70,7 +70,7 @@ def read_place(target: str) -> Place:
 def _read_path(path: str) -> Place:
     if not path.startswith("/") or "\\" in path:
         raise Refusal("caller_bad_request", "The request target must be a path, such as /openai/v1/chat/completions.")
-    if "/." in path or "%2e" in path or "%2E" in path:
+    if "/." in path or "%" in path:
         _refuse_dots(path)
     parts = path.split("/", 8)[1:]
     names: dict[str, str | None] = {}
@@ -90,8 +90,8 @@ def _read_path(path: str) -> Place:
 
 
 def _refuse_dots(path: str) -> None:
-    for part in path.split("/"):
-        if unquote(part) in (".", ".."):
+    for part in re.split(r"[/\\]", unquote(path)):
+        if part in (".", ".."):
             raise Refusal("caller_bad_request", "The path holds a dot segment (. or ..).")
 
 

@@ -76,7 +76,7 @@ class Traffic:
             upstream = self._route(call, place)
             body, content = await self._read(call, fields, request, upstream)
             call.identity = self.identifier.identify(place, fields, call.ask, call.secret)
-            upgrade = fields.get("upgrade", "").lower() == "websocket"
+            upgrade = fields.get("upgrade", "").lower() == "websocket" and call.method == "GET" and not request.body_exists  # RFC 6455 §4.1
             read_ns = time.time_ns()
             target = place.rest
             if upgrade:  # the calls on it are admitted and opened one by one
@@ -163,9 +163,10 @@ class Traffic:
         if kind.json_body or self._is_form(fields, request):
             content = await decode_body(body, fields.get("content-encoding"), limits.body_bytes)
         if content is None:
+            call.ask = msgspec.structs.replace(leave_unread(kind, has_body=True), prompt_bytes=len(body))
             return body, None
         try:
-            call.ask = read_ask(kind, content, fields.get("content-type", ""))
+            call.ask = read_ask(kind, content, fields.get("content-type", ""), weighed=not self._admission.is_idle)
         except msgspec.DecodeError as error:
             where = str(error).partition("(")[2].rstrip(")") or "cut short"
             raise Refusal("caller_invalid_json", f"The request body is not valid JSON ({where}).") from None

@@ -12,7 +12,7 @@ import re
 import msgspec
 
 from proxy.call import Ask, Kind
-from proxy.wire.body import Body, ChatBody, Format, Generation, MessagesBody, Metadata, Thinking, decode_body
+from proxy.wire.body import BareChat, BareMessages, Body, Format, Generation, Metadata, Thinking, decode_body
 from proxy.wire.loose import FAULTS, Loose, is_set
 from proxy.wire.maxima import find_maximum
 from proxy.wire.unbounded import look_into, name_kind
@@ -32,24 +32,26 @@ class _ClaudeUser(msgspec.Struct):
 _CLAUDE_USER = Loose(_ClaudeUser)
 
 
-def read_ask(kind: Kind, body: bytes, content_type: str = "") -> Ask:
+def read_ask(kind: Kind, body: bytes, content_type: str = "", *, weighed: bool = True) -> Ask:
     """What `body` asks for. Raises `msgspec.DecodeError` if the body of a JSON endpoint is no JSON.
 
-    JSON nested too deeply to be read is passed on unread. Forms, and bodies of other endpoints, may be given in part.
+    JSON nested too deeply to be read is passed on unread. Forms, and bodies of other endpoints, may be given in part. Where nothing
+    weighs the call (`weighed` False) its contents and tools are not looked into, which takes the longer the more parts there are: no
+    media are counted, and its cost is held to be unbounded, for `unread`.
     """
-    if content_type.lower().startswith("multipart/"):
+    if not kind.json_body and content_type.lower().startswith("multipart/"):
         return _read_form(kind, body)
     if not body:
         if kind.json_body:
             raise msgspec.DecodeError("Input data was truncated")
         return leave_unread(kind, has_body=False)
     try:
-        fields = decode_body(kind.format, body)
+        fields = decode_body(kind.format, body, bare=not weighed)
     except FAULTS as fault:
         if kind.json_body and isinstance(fault, msgspec.DecodeError):
             raise
         return msgspec.structs.replace(leave_unread(kind, has_body=True), prompt_bytes=len(body))
-    return make_ask(kind, fields, len(body))
+    return make_ask(kind, fields, len(body), weighed=weighed)
 
 
 def leave_unread(kind: Kind, *, has_body: bool) -> Ask:
@@ -58,7 +60,7 @@ def leave_unread(kind: Kind, *, has_body: bool) -> Ask:
     return Ask(model=kind.model, stream=bool(kind.stream), unbounded=tuple(sorted(named)))
 
 
-def make_ask(kind: Kind, fields: Body, size: int) -> Ask:
+def make_ask(kind: Kind, fields: Body, size: int, *, weighed: bool = True) -> Ask:
     """An `Ask` of the decoded fields of a body of `size` bytes."""
     stream = kind.stream
     if stream is None:
@@ -71,20 +73,20 @@ def make_ask(kind: Kind, fields: Body, size: int) -> Ask:
         generations = [held for name in ("generationConfig", "generation_config") if (held := getattr(fields, name, None)) is not None]
     agent, task, session = _read_marks(fields)
     model = kind.model or _word(fields.model) or _word(fields.models[0] if fields.models else fields.agent)
-    media = look_into(kind, fields, model)
+    media = look_into(kind, fields, model) if weighed else None
     return Ask(
         model=model,
         stream=stream,
         max_output_tokens=_read_maximum(kind, fields),
         choices=_count_choices(kind, fields, generations),
-        service_tier=_word(fields.service_tier),
+        service_tier=_word(fields.service_tier if fields.speed in (None, "standard") else fields.speed),
         usage_expected=asked,
         json_asked=_asks_json(kind, fields, generations),
         prompt_bytes=size,
-        media_bytes=media.bytes,
-        media_pieces=media.pieces,
+        media_bytes=media.bytes if media is not None else 0,
+        media_pieces=media.pieces if media is not None else 0,
         reasoning_budget_tokens=_read_reasoning_budget(fields),
-        unbounded=tuple(sorted(media.unbounded)) if media.unbounded else (),
+        unbounded=("unread",) if media is None else tuple(sorted(media.unbounded)) if media.unbounded else (),
         agent=agent,
         task=task,
         session=session,
@@ -114,7 +116,7 @@ def _count_choices(kind: Kind, fields: Body, generations: list[Generation]) -> i
     wanted, prompts = fields.n or 1, 1
     for held in generations:
         wanted = max(wanted, held.candidateCount or 1, held.candidate_count or 1)
-    if kind.format == "openai.completions" and isinstance(fields, ChatBody):
+    if kind.format == "openai.completions" and isinstance(fields, BareChat):
         wanted, prompts = max(wanted, fields.best_of or 1), _count_prompts(fields.prompt)
     return min(max(wanted, 1) * prompts, _MOST_CHOICES)
 
@@ -132,9 +134,9 @@ def _count_prompts(raw: msgspec.Raw) -> int:
 
 def _read_reasoning_budget(fields: Body) -> int | None:
     budgets: list[Thinking | None] = []
-    if isinstance(fields, ChatBody):
+    if isinstance(fields, BareChat):
         budgets = [fields.thinking, fields.reasoning]
-    elif isinstance(fields, MessagesBody):
+    elif isinstance(fields, BareMessages):
         more = fields.additionalModelRequestFields
         budgets = [fields.thinking] if more is None else [fields.thinking, more.thinking, more.reasoning_config]
     for budget in budgets:
@@ -154,7 +156,7 @@ def _asks_json(kind: Kind, fields: Body, generations: list[Generation]) -> bool:
     for held in generations:
         if "application/json" in (held.responseMimeType, held.response_mime_type):
             return True
-    return isinstance(fields, ChatBody) and kind.format.startswith("ollama.") and is_set(fields.format) and bytes(fields.format) != b'""'
+    return isinstance(fields, BareChat) and kind.format.startswith("ollama.") and is_set(fields.format) and bytes(fields.format) != b'""'
 
 
 def _read_marks(fields: Body) -> tuple[str | None, str | None, str | None]:

@@ -1,6 +1,7 @@
 """The fields of request bodies that are read, declared as structs: those of all dialects, and what each dialect has beside them.
 
-Everything that is not declared (text above all) is skipped without being built.
+Everything that is not declared (text above all) is skipped without being built. The bare ones are without the contents, the tools and
+the marks that only a weight needs: what stands in the many parts of a long conversation is read where somebody counts it.
 """
 
 from __future__ import annotations
@@ -80,6 +81,7 @@ class Body(msgspec.Struct):
     max_output_tokens: int | None = None
     n: int | None = None
     service_tier: str | None = None
+    speed: str | None = None  # Anthropic's: `fast` has a price of its own
     response_format: Format | str | None = None
     text: TextOptions | None = None
     output_config: TextOptions | None = None
@@ -93,19 +95,22 @@ class Body(msgspec.Struct):
     session_id: str | None = None  # OpenRouter
 
 
-class ChatBody(Body):
+class BareChat(Body):
     """`openai.chat`, `openai.completions` and `ollama.*`."""
 
-    messages: list[TextMessage] | None = None
-    tools: list[Tool] | None = None
     prompt: msgspec.Raw = ABSENT
-    images: msgspec.Raw = ABSENT  # Ollama
     best_of: int | None = None
     options: Options | None = None  # Ollama
     format: msgspec.Raw = ABSENT  # Ollama
-    modalities: list[str] | None = None
     thinking: Thinking | None = None
     reasoning: Thinking | None = None  # OpenRouter
+
+
+class ChatBody(BareChat):
+    messages: list[TextMessage] | None = None
+    tools: list[Tool] | None = None
+    images: msgspec.Raw = ABSENT  # Ollama
+    modalities: list[str] | None = None
     audio: msgspec.Raw = ABSENT
     web_search_options: msgspec.Raw = ABSENT
     search_parameters: msgspec.Raw = ABSENT  # xAI
@@ -116,13 +121,16 @@ class ChatBody(Body):
     prediction: msgspec.Raw = ABSENT
 
 
-class InputBody(Body):
+class BareInput(Body):
     """`openai.responses` and `gemini.interactions`."""
 
-    input: list[Item] | Item | str | None = None
-    tools: list[Tool] | None = None
     generation_config: Generation | None = None
     generationConfig: Generation | None = None
+
+
+class InputBody(BareInput):
+    input: list[Item] | Item | str | None = None
+    tools: list[Tool] | None = None
     modalities: list[str] | None = None
     response_modalities: list[str] | None = None
     previous_response_id: msgspec.Raw = ABSENT
@@ -148,18 +156,21 @@ class Additional(msgspec.Struct):
     tools: list[Tool] | None = None
 
 
-class MessagesBody(Body):
+class BareMessages(Body):
     """`anthropic.messages`, `cohere.chat` and `bedrock.*`."""
 
-    messages: list[TextMessage] | None = None
-    tools: list[Tool] | None = None
-    toolConfig: ToolConfig | None = None
     thinking: Thinking | None = None
     inferenceConfig: Generation | None = None
     textGenerationConfig: Generation | None = None
     additionalModelRequestFields: Additional | None = None
     max_tokens_to_sample: int | None = None
     max_gen_len: int | None = None
+
+
+class MessagesBody(BareMessages):
+    messages: list[TextMessage] | None = None
+    tools: list[Tool] | None = None
+    toolConfig: ToolConfig | None = None
     context_management: msgspec.Raw = ABSENT
     mcp_servers: msgspec.Raw = ABSENT
     container: msgspec.Raw = ABSENT
@@ -169,17 +180,20 @@ class MessagesBody(Body):
     promptVariables: msgspec.Raw = ABSENT
 
 
-class GoogleBody(Body):
+class BareGoogle(Body):
     """`gemini.generate` and `gemini.embed`."""
 
+    generationConfig: Generation | None = None
+    generation_config: Generation | None = None
+
+
+class GoogleBody(BareGoogle):
     contents: list[Content] | Content | None = None
     content: Content | None = None  # embeddings
     requests: list[GoogleBody] | None = None  # embeddings
     systemInstruction: Content | None = None
     system_instruction: Content | None = None
     tools: list[dict[str, msgspec.Raw]] | dict[str, msgspec.Raw] | None = None
-    generationConfig: Generation | None = None
-    generation_config: Generation | None = None
     cachedContent: msgspec.Raw = ABSENT
     cached_content: msgspec.Raw = ABSENT
 
@@ -204,6 +218,7 @@ class MessagesOfParts(MessagesBody):
 _PLAIN, _INPUT, _GOOGLE, _EMBED = Loose(Body), Loose(InputBody), Loose(GoogleBody), Loose(EmbedBody)
 _CHAT, _MESSAGES = Loose(ChatBody), Loose(MessagesBody)
 _OF_PARTS: dict[Loose, Loose] = {_CHAT: Loose(ChatOfParts), _MESSAGES: Loose(MessagesOfParts)}
+_BARE: dict[Loose, Loose] = {_CHAT: Loose(BareChat), _INPUT: Loose(BareInput), _MESSAGES: Loose(BareMessages), _GOOGLE: Loose(BareGoogle)}
 _DECODERS: dict[str, Loose] = {
     "openai.chat": _CHAT,
     "openai.completions": _CHAT,
@@ -224,9 +239,11 @@ _LOOKED_THROUGH = 4096
 _SMALL = 1024  # where either way is as fast
 
 
-def decode_body(format: str, data: bytes) -> Body:
+def decode_body(format: str, data: bytes, *, bare: bool = False) -> Body:
     """The fields of a body of this format. Raises only `FAULTS` of `loose`: the bytes are no JSON, or nested too deeply."""
     decoder = _DECODERS.get(format, _PLAIN)
+    if bare:
+        return _BARE.get(decoder, _PLAIN).decode(data)
     of_parts = _OF_PARTS.get(decoder)
     if of_parts is not None and len(data) > _SMALL and _begins_with_lists(data, decoder is _MESSAGES):
         decoder = of_parts

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from proxy.rules import Budget
+from proxy.call import Ask
+from proxy.dataplane import path
+from proxy.rules import Budget, RateLimit
+from proxy.wire import read_ask
 from tests.dataplane.conftest import Site
 from tests.dataplane.paying import CHAT, COST, Provider, Run, ask, hold, send
 
@@ -155,3 +158,43 @@ def test_what_costs_nothing_passes_a_used_up_budget(run: Run, tmp_path: Path) ->
         assert (await site.ask(b"GET /up/v1/models HTTP/1.1\r\nHost: p\r\nConnection: close\r\n\r\n")).startswith(b"HTTP/1.1 200")
 
     hold(run, tmp_path, Provider(), script, Budget("none", calls=0))
+
+
+@pytest.mark.parametrize("settings", [{}, {"budgets": [Budget("all", usd=1)]}, {"rate_limits": [RateLimit("all", requests_per_minute=60)]}])
+def test_a_call_is_looked_into_only_where_a_budget_or_a_limit_weighs_it(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict
+) -> None:
+    asked: list[Ask] = []
+
+    def read(*args: object, **how: bool) -> Ask:
+        asked.append(read_ask(*args, **how))
+        return asked[-1]
+
+    monkeypatch.setattr(path, "read_ask", read)
+    names = ("image_url",) if settings else ("unread",)
+    pages = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://x/y.png"}}]}]
+
+    async def script(site: Site) -> None:
+        assert (await send(site, ask(messages=pages)))[0] == 200
+        assert asked[0].unbounded == names
+
+    hold(run, tmp_path, Provider(), script, *settings.pop("budgets", []), **settings)
+
+
+def test_a_model_that_is_run_by_a_post_to_it_is_paid_for(run: Run, tmp_path: Path) -> None:
+    provider = Provider()
+
+    async def script(site: Site) -> None:
+        for target, status in (("/up/v1/models/black/flux/predictions", 403), ("/up/v1/files", 200)):
+            assert (await send(site, ask(), target))[0] == status
+        assert len(provider.got) == 1
+
+    hold(run, tmp_path, provider, script, Budget("all", usd=1))
+
+
+def test_a_body_in_a_coding_that_cannot_be_read_has_no_bound(run: Run, tmp_path: Path) -> None:
+    async def script(site: Site) -> None:
+        status, _, body = await send(site, b"?" * 5000, "/up/v1/embeddings", b"Content-Encoding: compress\r\n")
+        assert (status, body["error"]["code"], body["error"]["weighbridge"]["classes"]) == (403, "policy_call_unbounded", ["unread"])
+
+    hold(run, tmp_path, Provider(), script, Budget("all", tokens=10**6, mode="strict"))

@@ -7,6 +7,8 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
+
 from proxy.errors import Refusal
 from proxy.orders import Order, Orders, TaskBudget, write_orders
 from proxy.rules import Budget
@@ -137,3 +139,20 @@ def test_what_was_spent_outlives_the_process_and_what_was_reserved_is_presumed_s
             await second(site)
 
     run(go())
+
+
+@pytest.mark.parametrize("method", [b"POST", b"GET"])
+def test_what_asks_for_a_socket_with_a_body_is_an_ordinary_call_framed_and_paid(run: Run, tmp_path: Path, method: bytes) -> None:
+    provider = Provider()
+    inner = b'{"a": 1}'
+
+    async def script(site: Site) -> None:
+        asked = post(CHAT, ask(), b"Upgrade: websocket\r\n", b"Upgrade, close")
+        assert b" 200 " in await site.ask(asked)
+        assert (await site.record())["charged"]["all.usd@"] == COST
+        asked = post("/up/v1/else", inner, b"Upgrade: websocket\r\n", b"Upgrade, close").replace(b"POST", method, 1)
+        await site.ask(asked)
+        assert len(provider.heads) == 2 and provider.heads[1].startswith(method + b" /v1/else ")
+        assert b"\r\nContent-Length: %d\r\n" % len(inner) in provider.heads[1] and b"pgrade" not in provider.heads[1]
+
+    hold(run, tmp_path, provider, script, Budget("all", usd=1, unpriced="allow"))

@@ -189,3 +189,51 @@ def test_no_json_object_raises(fields: dict) -> None:
     body = msgspec.json.encode(fields)
     for kind in (CHAT, RESPONSES, OLLAMA, GEMINI):
         assert read_ask(kind, body).prompt_bytes == len(body)
+
+
+PAGES = [{"content": [{"type": "image_url", "image_url": {"url": "https://x/y"}}, {"type": "document"}]}]
+THINKING = {"budget_tokens": 5}
+UNWEIGHED = {
+    "/v1/chat/completions": {"messages": PAGES, "n": 3, "max_tokens": 9, "tools": [{"type": "web_search"}], "reasoning": {"max_tokens": 4}},
+    "/v1/completions": {"prompt": ["a", "b"], "best_of": 2, "max_tokens": 9},
+    "/v1/responses": {"input": PAGES, "max_output_tokens": 9, "background": True, "text": {"format": {"type": "json_schema"}}},
+    "/v1/messages": {"messages": PAGES, "max_tokens": 9, "mcp_servers": [{}], "thinking": THINKING, "metadata": {"user_id": "u_session_012345"}},
+    "/v1/models/g:generateContent": {"contents": [{"parts": [{"fileData": {}}]}], "generationConfig": {"maxOutputTokens": 9, "candidateCount": 2}},
+    "/model/m/converse": {"messages": PAGES, "inferenceConfig": {"maxTokens": 9}, "additionalModelRequestFields": {"thinking": THINKING}},
+    "/api/chat": {"messages": [{"content": "x", "images": ["aaaa"]}], "options": {"num_predict": 9}, "format": "json"},
+    "/v1/embed": {"images": ["data:image/png;base64,aaaa"]},
+}
+
+
+@pytest.mark.parametrize("path", UNWEIGHED)
+@pytest.mark.parametrize("wrong", [{}, {"user": 7, "n": "x"}])
+def test_what_nobody_weighs_is_read_but_for_its_media_and_counts_as_unbounded(path: str, wrong: dict) -> None:
+    kind = recognise("POST", path, "", "cohere" if path == "/v1/embed" else "openai")
+    body = json.dumps({"model": "m", "stream": True} | UNWEIGHED[path] | wrong).encode()
+    whole, bare = read_ask(kind, body), read_ask(kind, body, weighed=False)
+    assert bare == msgspec.structs.replace(whole, media_bytes=0, media_pieces=0, unbounded=("unread",))
+    assert bare != whole
+
+
+def test_what_nobody_weighs_is_refused_all_the_same_where_it_is_no_json() -> None:
+    with pytest.raises(msgspec.DecodeError):
+        read_ask(CHAT, b'{"model":"m","messages":[{', weighed=False)
+
+
+def test_what_only_its_content_type_calls_a_form_is_read_as_the_json_that_its_endpoint_takes() -> None:
+    body = b'{"model":"m","n":100,"tools":[{"type":"web_search"}],\n"user":"name=n",\n\n"max_tokens":5}'
+    asked = read_ask(CHAT, body, "multipart/form-data; boundary=x")
+    assert (asked.model, asked.choices, asked.max_output_tokens, asked.unbounded) == ("m", 100, 5, ("web_search",))
+    with pytest.raises(msgspec.DecodeError):
+        read_ask(CHAT, b'--x\r\nContent-Disposition: form-data; name="model"\r\n\r\nm\r\n--x--', "multipart/form-data; boundary=x")
+
+
+def test_how_many_answers_are_asked_for_counts_also_where_it_is_written_as_a_text() -> None:
+    assert ask(CHAT, model="m", n="8", max_tokens="20") == ask(CHAT, model="m", n=8.0, max_tokens=20.00)
+    assert ask(CHAT, model="m", n="8", max_tokens="20").choices == 8
+    assert ask(GEMINI, generationConfig={"candidateCount": "8", "maxOutputTokens": "20"}).choices == 8
+
+
+@pytest.mark.parametrize(("speed", "tier"), [("fast", "fast"), ("standard", "auto"), (None, "auto")])
+def test_the_fast_mode_is_a_tier(speed: str | None, tier: str) -> None:
+    assert ask(MESSAGES, model="m", service_tier="auto", speed=speed).service_tier == tier
