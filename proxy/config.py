@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import ssl
 import typing
 from pathlib import Path
 from typing import Literal
@@ -265,8 +266,11 @@ def _check_upstream(name: str, upstream: Upstream, environment: typing.Mapping[s
             faults.add(f"{path}.key", f"the environment variable {variable} is not set; set it, or use `key: client`")
     if upstream.sign is not None and not re.fullmatch(r"aws:[a-z0-9-]+", upstream.sign):
         faults.add(f"{path}.sign", "expected `aws:REGION`, for example aws:us-east-1")
-    if upstream.ca_file is not None and not Path(upstream.ca_file).is_file():
-        faults.add(f"{path}.ca_file", "no such file")
+    if upstream.ca_file is not None:
+        try:
+            ssl.create_default_context(cafile=upstream.ca_file)
+        except OSError as error:  # SSLError is one
+            faults.add(f"{path}.ca_file", "no such file" if isinstance(error, FileNotFoundError) else "holds no certificates in PEM form")
 
 
 def _usable_url(text: str) -> bool:

@@ -28,6 +28,7 @@ from proxy.token import make_token
 log = logging.getLogger("weighbridge")
 _BACKLOG = 4096
 _MAX_PAUSE_S = 0.5  # callers wait in the backlog meanwhile
+_STOP_S = 3.0  # all is over that long after the grace
 _UNHEARD_S = 10.0  # a signal sent so shortly before the end of a process may not have been acted on
 
 
@@ -202,10 +203,11 @@ async def run(config_path: str | None, config: Config) -> None:
     keepers = [asyncio.create_task(child.keep(stopping), name=f"keep {child.name}") for child in children]
     greet(config_path, config, listener, admin)
     await stopping.wait()
-    await data.stop(config.limits.stop_grace_s + 3)
-    await control.stop(10)
-    for child in children:
-        await child.stop(3)
+    listener.close()  # who comes now is refused, and does not wait in the backlog of a plane that takes nobody
+    deadline = time.monotonic() + config.limits.stop_grace_s + _STOP_S
+    await data.stop(config.limits.stop_grace_s + _STOP_S - 1)
+    rest_s = max(0.5, deadline - time.monotonic() - 0.3)  # what the control plane has not loaded by then it loads at its next start
+    await asyncio.gather(*(child.stop(rest_s) for child in children))
     await asyncio.gather(*keepers)
 
 

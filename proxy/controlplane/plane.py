@@ -94,12 +94,12 @@ class ControlPlane:
             self._threads[-1].start()
 
     def take(self, config: Config) -> None:
-        """Go on with other rules and prices."""
+        """Go on with a changed config."""
         book = load_book(config)
-        providers = Providers(book, config.upstreams)
+        self.metrics.know(config.upstreams)
         self.balances.configure(config)
-        self.estimator.configure(book, providers)
-        self.settlement.configure(make_price(book, providers))
+        self.estimator.configure(config, book, make_redactor(config.secrets, config.capture.redact))
+        self.settlement.configure(make_price(book, Providers(book, config.upstreams)))
 
     def add_routes(self, app: web.Application, door: Door, desk: Executor, threads: Executor) -> None:
         """Add what changes something: one at a time in the thread of the desk, but for what must wait for the database."""

@@ -1,4 +1,4 @@
-"""Taking a changed config: the file is read and checked anew; with a fault nothing changes, else both planes take what can be taken."""
+"""Taking a changed config: the file is read and checked anew; where something is wrong with it nothing changes, else both planes take it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Reloader:
         return self.reload(given.by)
 
     def reload(self, by: str) -> dict[str, Any]:
-        """Take the file as it is now: {generation, changed: keys, restart: keys that wait for one}. Raises `NotDone` with every fault."""
+        """Take the file as it is now: {generation, changed: keys}. Raises `NotDone` with every fault."""
         if self._path is None:
             raise NotDone(409, "no_config", "this weighbridge runs without a config file, so that there is none to read again")
         try:
@@ -52,9 +52,8 @@ class Reloader:
         self._config = found.config
         self._desk.configure(found.config.identity.keys)
         self._take(found.config)
-        restart = f"; these wait for a restart: {', '.join(found.restart)}" if found.restart else ""
-        log.info("the config was read again by %s; changed: %s%s", by, ", ".join(found.changed) or "nothing", restart)
-        return {"generation": done.orders.config_generation, "changed": found.changed, "restart": found.restart, "note": done.note}
+        log.info("the config was read again by %s; changed: %s", by, ", ".join(found.changed) or "nothing")
+        return {"generation": done.orders.config_generation, "changed": found.changed, "note": done.note}
 
     def reload_by_signal(self) -> None:
         """The same for SIGHUP; what keeps it from being done goes to the log."""
