@@ -22,6 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from proxy.config import Config, ConfigError, Listen, load
+from proxy.log import open_log
 from proxy.pricing.shelf import is_current
 from proxy.token import make_token
 
@@ -213,7 +214,7 @@ async def run(config_path: str | None, config: Config) -> None:
 
 def serve(config_path: str | None) -> int:
     """Run Weighbridge. The process's exit status: 0 after an orderly stop, 1 if it cannot start, 2 for a faulty config."""
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    open_log()
     try:
         config = load(config_path)
         lock = prepare_state(config)

@@ -17,7 +17,7 @@ LONGER: dict[str, int] = {}
 
 _SHARED = (
     "proxy.call", "proxy.record", "proxy.errors", "proxy.config", "proxy.rules", "proxy.orders", "proxy.wire", "proxy.pricing", "proxy.toll",
-    "proxy.reload", "proxy.token", "proxy.document",
+    "proxy.reload", "proxy.token", "proxy.document", "proxy.log",
 )  # fmt: skip
 # What each part may import of ours, itself aside; the longest matching name decides.
 FLOORS: dict[str, tuple[str, ...]] = {
@@ -28,6 +28,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "proxy.rules": ("proxy.document",),
     "proxy.config": ("proxy.document", "proxy.rules"),
     "proxy.token": (),
+    "proxy.log": (),
     "proxy.reload": ("proxy.document", "proxy.config"),
     "proxy.orders": ("proxy.rules", "proxy.record", "proxy.errors"),
     "proxy.wire": ("proxy.call", "proxy.errors"),

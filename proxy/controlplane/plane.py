@@ -14,7 +14,6 @@ import logging
 import os
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -39,6 +38,7 @@ from proxy.controlplane.redact import make_redactor
 from proxy.controlplane.reloader import Reloader
 from proxy.controlplane.samples import SampleReceiver, bind
 from proxy.controlplane.settlement import Precedence, Settlement, make_price
+from proxy.log import open_log
 from proxy.pricing.providers import Providers, load_book
 from proxy.token import make_token
 
@@ -159,7 +159,7 @@ def main() -> None:
     parser.add_argument("--admin", type=int, required=True, help="file descriptor of the listening socket of the admin port")
     parser.add_argument("--lifeline", type=int, help="file descriptor that ends with the parent")
     options = parser.parse_args()
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    open_log()
     os.set_inheritable(options.admin, False)
     uvloop.run(run(load(options.config), options.config, socket.socket(fileno=options.admin), options.lifeline))
 

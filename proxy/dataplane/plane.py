@@ -13,7 +13,6 @@ import os
 import resource
 import signal
 import socket
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -33,6 +32,7 @@ from proxy.dataplane.samples import SampleSender
 from proxy.dataplane.settle import Settler
 from proxy.dataplane.till import Till
 from proxy.dataplane.weigher import Weigher
+from proxy.log import open_log
 from proxy.pricing.providers import Providers, load_book
 from proxy.record import Extended, Pulse
 from proxy.reload import compare
@@ -235,7 +235,7 @@ def main() -> None:
     parser.add_argument("--demo-url")
     parser.add_argument("--lifeline", type=int, help="file descriptor that ends with the parent")
     options = parser.parse_args()
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    open_log()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     config = load(options.config)
