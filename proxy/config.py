@@ -149,6 +149,11 @@ class Config(_Section):
         return Path(self.state_dir) / "orders.json"
 
     @property
+    def kept(self) -> Path:
+        """The text of the config that holds."""
+        return Path(self.state_dir) / "config.yaml"
+
+    @property
     def admin_token(self) -> Path:
         return Path(self.state_dir) / "admin-token"
 
@@ -167,14 +172,16 @@ class Config(_Section):
 
 def load(path: Path | str | None, environment: typing.Mapping[str, str] = os.environ) -> Config:
     """The config of a YAML file; with None, the defaults. Raises `ConfigError` with every fault."""
-    if path is None:
-        return Config()
+    return Config() if path is None else parse(read_file(path), str(path), environment)
+
+
+def read_file(path: Path | str) -> str:
+    """The text of a config file. Raises `ConfigError`."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise ConfigError(str(path), [Fault("", f"cannot be read: {reason}")]) from None
-    return parse(text, str(path), environment)
 
 
 def parse(text: str, source: str = "config", environment: typing.Mapping[str, str] = os.environ) -> Config:

@@ -1,10 +1,14 @@
 """What of a config can change while Weighbridge runs, and what cannot; the same answer for both planes.
 
-The control plane reads the file anew when it is told to, and refuses it whole where it has a fault or where it changes what only a
-restart can change; then `config_generation` in the orders grows, and the data plane reads the file as well.
+The text of the config that holds is kept in the state folder, and it is what both planes read when they start: a file that was edited,
+well or badly, means nothing until it is taken. The control plane reads it when it is told to, and refuses it whole where it has a fault
+or changes what only a restart can change; else it becomes what is kept, `config_generation` in the orders grows, and the data plane follows.
 """
 
 from __future__ import annotations
+
+import os
+from pathlib import Path
 
 import msgspec
 
@@ -13,6 +17,14 @@ from proxy.document import Fault
 
 LIVE = ("auth", "upstreams", "limits", "identity", "budgets", "rate_limits", "headroom", "reservation", "prices", "capture")
 _FIXED = frozenset({"limits.header_bytes", "limits.stop_grace_s"})  # the sockets that listen, and who watches over the stop, have theirs
+
+
+def keep(text: str, path: Path) -> None:
+    """Keep the text of the config that holds from now on, whole at any moment. Raises OSError."""
+    draft = path.with_suffix(".draft")
+    draft.write_text(text, encoding="utf-8")
+    draft.chmod(0o600)  # the address of a ledger may hold a password
+    os.replace(draft, path)
 
 
 class Reloaded(msgspec.Struct, frozen=True):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from proxy.config import Config, ConfigError, parse
-from proxy.reload import LIVE, compare
+from proxy.reload import LIVE, compare, keep
 
 RUNNING = """
 listen: {host: 10.0.0.1, port: 1234}
@@ -65,6 +67,14 @@ def test_all_of_them_are_named_at_once() -> None:
 def test_a_way_of_signing_that_stays_is_no_change_of_it() -> None:
     signed = RUNNING.replace("{url: 'http://a'}", "{url: 'http://a', sign: 'aws:us-east-1'}")
     assert compare(read(signed), read(signed.replace("http://a", "http://c"))).changed == ["upstreams.old"]
+
+
+def test_what_is_kept_is_whole_and_its_owners_only(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    for text in ("demo: true\n", "auth: none\n"):
+        keep(text, path)
+        assert path.read_text() == text and path.stat().st_mode & 0o777 == 0o600
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_every_live_section_is_one_of_the_config() -> None:

@@ -156,12 +156,13 @@ async def run(config: Config, config_path: str | None, admin: socket.socket, lif
 def main() -> None:
     parser = argparse.ArgumentParser(description="Weighbridge's control plane; started by `weighbridge serve`.")
     parser.add_argument("--config")
+    parser.add_argument("--source", help="what is read at a reload; --config where it is not given")
     parser.add_argument("--admin", type=int, required=True, help="file descriptor of the listening socket of the admin port")
     parser.add_argument("--lifeline", type=int, help="file descriptor that ends with the parent")
     options = parser.parse_args()
     open_log()
     os.set_inheritable(options.admin, False)
-    uvloop.run(run(load(options.config), options.config, socket.socket(fileno=options.admin), options.lifeline))
+    uvloop.run(run(load(options.config), options.source or options.config, socket.socket(fileno=options.admin), options.lifeline))
 
 
 if __name__ == "__main__":

@@ -20,12 +20,15 @@ class Paper:
 
     def __init__(self, folder: Path, room: Room) -> None:
         self.path = folder / "weighbridge.yaml"
+        self.folder = folder
+        self.kept = folder / "config.yaml"
         self.write()
+        self.kept.write_text(self.path.read_text())
         self.taken: list[Config] = []
         self.reloader = Reloader(str(self.path), load(self.path), room.desk, self.taken.append)
 
     def write(self, **settings: object) -> None:
-        self.path.write_text(json.dumps(settings))
+        self.path.write_text(json.dumps({"state_dir": str(self.folder), **settings}))
 
 
 @pytest.fixture
@@ -43,7 +46,7 @@ def test_a_changed_config_is_taken_whole(paper: Paper, room: Room) -> None:
     answer = paper.reloader.make_change().perform("", b'{"by": "jo"}')
     assert answer == {"generation": 1, "changed": ["upstreams.new", "identity.keys", "budgets"], "note": ""}
     (taken,) = paper.taken
-    assert taken == load(paper.path)
+    assert taken == load(paper.path) == load(paper.kept)
     assert [key.agent for key in room.desk.configured] == ["a"] and room.orders.config_generation == 1
     assert room.noted() == [{"order": {"at_ns": 1, "by": "jo", "verb": "reload", "reason": "upstreams.new, identity.keys, budgets"}}]
     assert paper.reloader.reload("jo")["changed"] == [] and room.orders.config_generation == 2
@@ -54,7 +57,7 @@ def test_what_needs_a_restart_is_named_and_the_rest_is_not_taken_either(paper: P
     with pytest.raises(NotDone, match="nothing was changed: what needs a restart: 2 faults\n  listen.port: cannot change") as raised:
         paper.reloader.reload("jo")
     assert (raised.value.status, [fault["path"] for fault in raised.value.facts["faults"]]) == (422, ["listen.port", "state_dir"])
-    assert paper.taken == [] and not room.path.exists()
+    assert paper.taken == [] and not room.path.exists() and load(paper.kept).budgets == []
 
 
 def test_a_fault_changes_nothing_and_all_are_told(paper: Paper, room: Room) -> None:
@@ -79,8 +82,12 @@ def test_what_cannot_be_published_is_not_taken(paper: Paper, room: Room, tmp_pat
     (tmp_path / "orders.draft").mkdir()
     with pytest.raises(NotDone, match="cannot be written"):
         paper.reloader.reload("jo")
-    assert paper.taken == []
+    assert paper.taken == [] and load(paper.kept).budgets == []
     (tmp_path / "orders.draft").rmdir()
+    (tmp_path / "config.draft").mkdir()
+    with pytest.raises(NotDone, match="config.yaml cannot be written"):
+        paper.reloader.reload("jo")
+    (tmp_path / "config.draft").rmdir()
     assert paper.reloader.reload("jo")["changed"] == ["budgets"]
 
 
