@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import ssl
 import typing
 from pathlib import Path
 from typing import Literal
@@ -148,6 +149,11 @@ class Config(_Section):
         return Path(self.state_dir) / "orders.json"
 
     @property
+    def kept(self) -> Path:
+        """The text of the config that holds."""
+        return Path(self.state_dir) / "config.yaml"
+
+    @property
     def admin_token(self) -> Path:
         return Path(self.state_dir) / "admin-token"
 
@@ -166,14 +172,16 @@ class Config(_Section):
 
 def load(path: Path | str | None, environment: typing.Mapping[str, str] = os.environ) -> Config:
     """The config of a YAML file; with None, the defaults. Raises `ConfigError` with every fault."""
-    if path is None:
-        return Config()
+    return Config() if path is None else parse(read_file(path), str(path), environment)
+
+
+def read_file(path: Path | str) -> str:
+    """The text of a config file. Raises `ConfigError`."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise ConfigError(str(path), [Fault("", f"cannot be read: {reason}")]) from None
-    return parse(text, str(path), environment)
 
 
 def parse(text: str, source: str = "config", environment: typing.Mapping[str, str] = os.environ) -> Config:
@@ -265,8 +273,11 @@ def _check_upstream(name: str, upstream: Upstream, environment: typing.Mapping[s
             faults.add(f"{path}.key", f"the environment variable {variable} is not set; set it, or use `key: client`")
     if upstream.sign is not None and not re.fullmatch(r"aws:[a-z0-9-]+", upstream.sign):
         faults.add(f"{path}.sign", "expected `aws:REGION`, for example aws:us-east-1")
-    if upstream.ca_file is not None and not Path(upstream.ca_file).is_file():
-        faults.add(f"{path}.ca_file", "no such file")
+    if upstream.ca_file is not None:
+        try:
+            ssl.create_default_context(cafile=upstream.ca_file)
+        except OSError as error:  # SSLError is one
+            faults.add(f"{path}.ca_file", "no such file" if isinstance(error, FileNotFoundError) else "holds no certificates in PEM form")
 
 
 def _usable_url(text: str) -> bool:

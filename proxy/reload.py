@@ -1,42 +1,57 @@
-"""What of a config takes effect while Weighbridge runs, and what waits for its restart; the same answer for both planes.
+"""What of a config can change while Weighbridge runs, and what cannot; the same answer for both planes.
 
-The control plane reads the file anew when it is told to, and refuses it whole where it has a fault; then `config_generation` in the
-orders grows, and the data plane reads the file as well. Both take from it what `LIVE` names and keep the rest as it was at their start.
+The text of the config that holds is kept in the state folder, and it is what both planes read when they start: a file that was edited,
+well or badly, means nothing until it is taken. The control plane reads it when it is told to, and refuses it whole where it has a fault
+or changes what only a restart can change; else it becomes what is kept, `config_generation` in the orders grows, and the data plane follows.
 """
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import msgspec
 
-from proxy.config import Config, ConfigError, check_exposure
-from proxy.document import Faults
+from proxy.config import Config, ConfigError
+from proxy.document import Fault
 
-LIVE = ("auth", "identity", "budgets", "rate_limits", "headroom", "reservation", "prices")
+LIVE = ("auth", "upstreams", "limits", "identity", "budgets", "rate_limits", "headroom", "reservation", "prices", "capture")
+_FIXED = frozenset({"limits.header_bytes", "limits.stop_grace_s"})  # the sockets that listen, and who watches over the stop, have theirs
+
+
+def keep(text: str, path: Path) -> None:
+    """Keep the text of the config that holds from now on, whole at any moment. Raises OSError."""
+    draft = path.with_suffix(".draft")
+    draft.write_text(text, encoding="utf-8")
+    draft.chmod(0o600)  # the address of a ledger may hold a password
+    os.replace(draft, path)
 
 
 class Reloaded(msgspec.Struct, frozen=True):
-    """What holds after a reload, and which keys have changed: those that took effect, and those that need a restart."""
+    """What holds after a reload, and which keys have changed."""
 
     config: Config
     changed: list[str]
-    restart: list[str]
 
 
 def compare(running: Config, fresh: Config) -> Reloaded:
-    """The running config with what can be taken of a fresh one; keys are named as they stand in the file (`budgets`, `limits.idle_s`).
+    """What is to hold instead of the running config; keys are named as they stand in the file (`budgets`, `limits.idle_s`).
 
-    Raises `ConfigError` where each is in order and their mixture is not: `auth` of the one and `listen` of the other.
+    Raises `ConfigError` with all keys that cannot change: then nothing does.
     """
-    changed, restart = [], []
+    changed, fixed = [], []
     for name in running.__struct_fields__:
         found = _name_changes(name, getattr(running, name), getattr(fresh, name))
-        (changed if name in LIVE else restart).extend(found)
-    config = msgspec.structs.replace(running, **{name: getattr(fresh, name) for name in LIVE})
-    faults = Faults()
-    check_exposure(config, faults)
-    if faults:
-        raise ConfigError("what would hold until a restart", faults.in_file_order())
-    return Reloaded(config, changed, restart)
+        changed += found
+        fixed += [key for key in found if name not in LIVE or key in _FIXED]
+    for name, upstream in fresh.upstreams.items():
+        before = running.upstreams.get(name)
+        if upstream.sign != (before and before.sign):  # its credentials are looked for at the start
+            fixed.append(f"upstreams.{name}.sign")
+    if fixed:
+        text = "cannot change while Weighbridge runs: restart it, or set it back"
+        raise ConfigError("what needs a restart", [Fault(key, text) for key in fixed])
+    return Reloaded(fresh, changed)
 
 
 def _name_changes(name: str, before: object, after: object) -> list[str]:

@@ -21,13 +21,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from proxy.config import Config, ConfigError, Listen, load
+from proxy.config import Config, ConfigError, Listen, parse, read_file
+from proxy.log import open_log
 from proxy.pricing.shelf import is_current
+from proxy.reload import keep
 from proxy.token import make_token
 
 log = logging.getLogger("weighbridge")
 _BACKLOG = 4096
 _MAX_PAUSE_S = 0.5  # callers wait in the backlog meanwhile
+_STOP_S = 3.0  # all is over that long after the grace
 _UNHEARD_S = 10.0  # a signal sent so shortly before the end of a process may not have been acted on
 
 
@@ -81,6 +84,14 @@ def prepare_token(config: Config) -> None:
     except OSError as error:
         reason = f"the admin token {config.admin_token} cannot be read or made: {error.strerror}"
         raise CannotStart(f"{reason}; let this user read it, or remove it so that another is made.") from None
+
+
+def prepare_config(text: str, config: Config) -> None:
+    """Keep what the planes read, now and whenever one is started again. Raises `CannotStart`."""
+    try:
+        keep(text, config.kept)
+    except OSError as error:
+        raise CannotStart(f"the config cannot be kept in {config.kept}: {error.strerror}; make room or choose another state_dir.") from None
 
 
 class Child:
@@ -186,7 +197,8 @@ async def run(config_path: str | None, config: Config) -> None:
     listener, admin = bind(config.listen, "listen"), bind(config.admin, "admin")
     await _compile_prices(config)
     lifeline, _life = os.pipe()
-    common = ["--lifeline", str(lifeline)] + (["--config", config_path] if config_path else [])
+    common = ["--lifeline", str(lifeline)] + (["--config", str(config.kept)] if config_path else [])
+    source = ["--source", config_path] if config_path else []
     data_arguments = ["proxy.dataplane.plane", "--listener", str(listener.fileno()), *common]
     children = []
     if config.demo:
@@ -194,7 +206,7 @@ async def run(config_path: str | None, config: Config) -> None:
         data_arguments += ["--demo-url", f"http://{_address(demo)}"]
         demo_arguments = ["proxy.demo.provider", "--listener", str(demo.fileno()), "--lifeline", str(lifeline)]
         children.append(Child("the demo provider", demo_arguments, [demo.fileno(), lifeline]))
-    control = Child("the control plane", ["proxy.controlplane.plane", "--admin", str(admin.fileno()), *common], [admin.fileno(), lifeline])
+    control = Child("the control plane", ["proxy.controlplane.plane", "--admin", str(admin.fileno()), *common, *source], [admin.fileno(), lifeline])
     data = Child("the data plane", data_arguments, [listener.fileno(), lifeline])
     children += [control, data]
     on_terminal = os.isatty(0)
@@ -202,20 +214,24 @@ async def run(config_path: str | None, config: Config) -> None:
     keepers = [asyncio.create_task(child.keep(stopping), name=f"keep {child.name}") for child in children]
     greet(config_path, config, listener, admin)
     await stopping.wait()
-    await data.stop(config.limits.stop_grace_s + 3)
-    await control.stop(10)
-    for child in children:
-        await child.stop(3)
+    listener.close()  # who comes now is refused, and does not wait in the backlog of a plane that takes nobody
+    deadline = time.monotonic() + config.limits.stop_grace_s + _STOP_S
+    await data.stop(config.limits.stop_grace_s + _STOP_S - 1)
+    rest_s = max(0.5, deadline - time.monotonic() - 0.3)  # what the control plane has not loaded by then it loads at its next start
+    await asyncio.gather(*(child.stop(rest_s) for child in children))
     await asyncio.gather(*keepers)
 
 
 def serve(config_path: str | None) -> int:
     """Run Weighbridge. The process's exit status: 0 after an orderly stop, 1 if it cannot start, 2 for a faulty config."""
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    open_log()
     try:
-        config = load(config_path)
+        text = read_file(config_path) if config_path else ""
+        config = parse(text, config_path) if config_path else Config()
         lock = prepare_state(config)
         prepare_token(config)
+        if config_path:
+            prepare_config(text, config)
         asyncio.run(run(config_path, config))
     except ConfigError as error:
         print(error, file=sys.stderr)

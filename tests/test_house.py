@@ -17,7 +17,7 @@ LONGER: dict[str, int] = {}
 
 _SHARED = (
     "proxy.call", "proxy.record", "proxy.errors", "proxy.config", "proxy.rules", "proxy.orders", "proxy.wire", "proxy.pricing", "proxy.toll",
-    "proxy.reload", "proxy.token", "proxy.document",
+    "proxy.reload", "proxy.token", "proxy.document", "proxy.log",
 )  # fmt: skip
 # What each part may import of ours, itself aside; the longest matching name decides.
 FLOORS: dict[str, tuple[str, ...]] = {
@@ -28,6 +28,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "proxy.rules": ("proxy.document",),
     "proxy.config": ("proxy.document", "proxy.rules"),
     "proxy.token": (),
+    "proxy.log": (),
     "proxy.reload": ("proxy.document", "proxy.config"),
     "proxy.orders": ("proxy.rules", "proxy.record", "proxy.errors"),
     "proxy.wire": ("proxy.call", "proxy.errors"),
@@ -48,7 +49,7 @@ BANNED_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "base
 GUARDS: dict[str, set[str]] = {
     "proxy/controlplane/tokens.py": {"_count_window"},
     "proxy/dataplane/meter.py": {"MeteredRelay._weigh", "MeteredRelay._hear"},
-    "proxy/dataplane/relay.py": {"Relay.head_came", "Relay.body_came", "Relay._finish_reading"},
+    "proxy/dataplane/relay.py": {"Relay.head_came", "Relay.body_came", "Relay._finish_reading", "Relay._make_last"},
     "proxy/dataplane/settle.py": {"Settler.settle"},
     "proxy/dataplane/tunnel.py": {"Tunnel.body_came", "Tunnel._send_up"},
     "proxy/toll/arbiter.py": {"Arbiter._run"},

@@ -12,7 +12,7 @@ from proxy.config import load
 
 def add(commands: Any) -> None:
     """Add the command to the command line."""
-    text = "take a changed config: rules, keys and prices, without a restart; what was spent stays"
+    text = "take a changed config: upstreams, limits, rules, keys and prices, without a restart; what was spent stays"
     command = commands.add_parser("reload", help=text, description=text[0].upper() + text[1:] + ".")
     command.set_defaults(run=run)
     add_common(command)
@@ -26,6 +26,4 @@ def run(options: argparse.Namespace) -> int:
     except NothingRuns:
         raise CannotAnswer(f"no weighbridge runs on {address_of(config.admin)}; one reads its config when it starts") from None
     print(f"changed: {', '.join(answer['changed']) or 'nothing'}")
-    if answer["restart"]:
-        print(f"waits for a restart: {', '.join(answer['restart'])}")
     return 0

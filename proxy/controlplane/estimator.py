@@ -59,9 +59,10 @@ class Estimator:
         self._providers = Providers(book, config.upstreams)
         self._load()
 
-    def configure(self, book: Book, providers: Providers) -> None:
-        """Take other prices, from the next call on."""
-        self._book, self._providers = book, providers
+    def configure(self, config: Config, book: Book, redact: Callable[[str], str]) -> None:
+        """Take other prices, and another will to keep content, from the next call on."""
+        self._book, self._providers = book, Providers(book, config.upstreams)
+        self._capture, self._redact = config.capture, redact
 
     def observe(self, weighed: list[Weighed]) -> None:
         """Take note of loaded calls that were only estimated."""

@@ -84,8 +84,7 @@ class Metrics:
     """Counts records; shows itself and the gauges given to it. `observe` belongs to one thread, `render` to any."""
 
     def __init__(self, upstreams: Iterable[str], version: str = "") -> None:
-        known = {*upstreams, "demo", "other", "none"}
-        self._upstreams = Names(len(known), known)
+        self.know(upstreams)
         self._models = Names(MAX_MODELS)
         self._operations = Names(_MAX_OPERATIONS)
         self._slots: dict[tuple[str, str, str, str], Slot] = {}
@@ -95,6 +94,11 @@ class Metrics:
         self.gauges: list[Callable[[], Iterator[Metric]]] = []
         self._registry = CollectorRegistry()
         self._registry.register(self)
+
+    def know(self, upstreams: Iterable[str]) -> None:
+        """Take other names of upstreams; what was counted of those before stays."""
+        known = {*upstreams, "demo", "other", "none"}
+        self._upstreams = Names(len(known), known)
 
     def observe(self, weighed: list[Weighed]) -> None:
         """Count calls that have been loaded."""

@@ -14,7 +14,6 @@ import logging
 import os
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -39,6 +38,7 @@ from proxy.controlplane.redact import make_redactor
 from proxy.controlplane.reloader import Reloader
 from proxy.controlplane.samples import SampleReceiver, bind
 from proxy.controlplane.settlement import Precedence, Settlement, make_price
+from proxy.log import open_log
 from proxy.pricing.providers import Providers, load_book
 from proxy.token import make_token
 
@@ -94,12 +94,12 @@ class ControlPlane:
             self._threads[-1].start()
 
     def take(self, config: Config) -> None:
-        """Go on with other rules and prices."""
+        """Go on with a changed config."""
         book = load_book(config)
-        providers = Providers(book, config.upstreams)
+        self.metrics.know(config.upstreams)
         self.balances.configure(config)
-        self.estimator.configure(book, providers)
-        self.settlement.configure(make_price(book, providers))
+        self.estimator.configure(config, book, make_redactor(config.secrets, config.capture.redact))
+        self.settlement.configure(make_price(book, Providers(book, config.upstreams)))
 
     def add_routes(self, app: web.Application, door: Door, desk: Executor, threads: Executor) -> None:
         """Add what changes something: one at a time in the thread of the desk, but for what must wait for the database."""
@@ -156,12 +156,13 @@ async def run(config: Config, config_path: str | None, admin: socket.socket, lif
 def main() -> None:
     parser = argparse.ArgumentParser(description="Weighbridge's control plane; started by `weighbridge serve`.")
     parser.add_argument("--config")
+    parser.add_argument("--source", help="what is read at a reload; --config where it is not given")
     parser.add_argument("--admin", type=int, required=True, help="file descriptor of the listening socket of the admin port")
     parser.add_argument("--lifeline", type=int, help="file descriptor that ends with the parent")
     options = parser.parse_args()
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    open_log()
     os.set_inheritable(options.admin, False)
-    uvloop.run(run(load(options.config), options.config, socket.socket(fileno=options.admin), options.lifeline))
+    uvloop.run(run(load(options.config), options.source or options.config, socket.socket(fileno=options.admin), options.lifeline))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Taking a changed config: the file is read and checked anew; with a fault nothing changes, else both planes take what can be taken."""
+"""Taking a changed config: the file is read and checked anew; where something is wrong with it nothing changes, else both planes take it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
-from proxy.config import Config, ConfigError, load
+from proxy.config import Config, ConfigError, parse, read_file
 from proxy.controlplane.changes import ANYONE, check_text
-from proxy.controlplane.desk import Desk
+from proxy.controlplane.desk import Desk, Done
 from proxy.controlplane.door import Change, NotDone, read_body
-from proxy.reload import compare
+from proxy.reload import Reloaded, compare, keep
 
 log = logging.getLogger("weighbridge.reload")
 
@@ -40,21 +40,36 @@ class Reloader:
         return self.reload(given.by)
 
     def reload(self, by: str) -> dict[str, Any]:
-        """Take the file as it is now: {generation, changed: keys, restart: keys that wait for one}. Raises `NotDone` with every fault."""
+        """Take the file as it is now: {generation, changed: keys}. Raises `NotDone` with every fault."""
         if self._path is None:
             raise NotDone(409, "no_config", "this weighbridge runs without a config file, so that there is none to read again")
         try:
-            found = compare(self._config, load(self._path))
+            text = read_file(self._path)
+            found = compare(self._config, parse(text, self._path))
         except ConfigError as error:
             facts = [msgspec.structs.asdict(fault) for fault in error.faults]
             raise NotDone(422, "faulty_config", f"nothing was changed: {error}", faults=facts) from None
-        done = self._desk.count_reload(found.changed, by)
+        done = self._publish(text, found, by)
         self._config = found.config
         self._desk.configure(found.config.identity.keys)
         self._take(found.config)
-        restart = f"; these wait for a restart: {', '.join(found.restart)}" if found.restart else ""
-        log.info("the config was read again by %s; changed: %s%s", by, ", ".join(found.changed) or "nothing", restart)
-        return {"generation": done.orders.config_generation, "changed": found.changed, "restart": found.restart, "note": done.note}
+        log.info("the config was read again by %s; changed: %s", by, ", ".join(found.changed) or "nothing")
+        return {"generation": done.orders.config_generation, "changed": found.changed, "note": done.note}
+
+    def _publish(self, text: str, found: Reloaded, by: str) -> Done:
+        """Keep the new text, then let the data plane know. Raises `NotDone`, and then what was kept stays."""
+        kept = found.config.kept
+        try:
+            before = kept.read_text(encoding="utf-8") if kept.exists() else None
+            keep(text, kept)
+        except OSError as error:
+            raise NotDone(503, "not_written", f"{kept} cannot be written: {error.strerror}; nothing was changed") from None
+        try:
+            return self._desk.count_reload(found.changed, by)
+        except NotDone:
+            if before is not None:
+                keep(before, kept)
+            raise
 
     def reload_by_signal(self) -> None:
         """The same for SIGHUP; what keeps it from being done goes to the log."""

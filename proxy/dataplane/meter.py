@@ -19,6 +19,7 @@ from proxy.dataplane.edge import Edge
 from proxy.dataplane.headers import ResponseHead
 from proxy.dataplane.relay import Relay
 from proxy.dataplane.upstream import Connection
+from proxy.errors import Refusal
 from proxy.wire import WatchedReader
 
 log = logging.getLogger("weighbridge.meter")
@@ -126,6 +127,9 @@ class MeteredRelay(Relay):
     def abandon(self) -> None:
         self._stop_asking()
         super().abandon()
+
+    def end_in_band(self, refusal: Refusal) -> bool:
+        return not self._asked and super().end_in_band(refusal)
 
     def client_paused(self, paused: bool) -> None:
         self._client_full = paused

@@ -24,9 +24,9 @@ from proxy.dataplane.meter import Meter, MeteredRelay
 from proxy.dataplane.outbox import Outbox
 from proxy.dataplane.relay import Relay
 from proxy.dataplane.settle import Settler
-from proxy.dataplane.sign import Signer
 from proxy.dataplane.tunnel import Tunnel
 from proxy.dataplane.upstream import Connection, Pool
+from proxy.dataplane.ways import Way, Ways
 from proxy.errors import Refusal
 from proxy.record import Opened
 from proxy.wire import leave_unread, read_ask, recognise
@@ -45,21 +45,28 @@ class Traffic:
     """Everything that carries calls: pools, identities, journal, settler; and the calls in flight."""
 
     def __init__(
-        self, config: Config, upstreams: dict[str, Upstream], keys: dict[str, str], journal: JournalWriter, settler: Settler, admission: Admission
+        self, config: Config, upstreams: dict[str, Upstream], journal: JournalWriter, settler: Settler, admission: Admission
     ) -> None:
         self.opened = 0
         self.in_flight: set[Relay | Tunnel] = set()
         self._outbox = Outbox(journal)
-        self.pools = {name: Pool(upstream, config.limits, self._outbox) for name, upstream in upstreams.items()}
+        self.ways = Ways(self._outbox)
         self.stopping = False
-        self._config = config
-        self._upstreams = upstreams
-        self._keys = keys
         self.identifier = Identifier(config.identity, config.auth)
-        self._signers = {name: Signer(name, one.sign.partition(":")[2]) for name, one in upstreams.items() if one.sign}
         self._journal = journal
         self._settler = settler
         self._admission = admission
+        self.configure(config, upstreams)
+
+    def configure(self, config: Config, upstreams: dict[str, Upstream]) -> None:
+        """Take other upstreams and limits, from the next call on."""
+        self._config = config
+        self.ways.configure(upstreams, config.limits)
+
+    @property
+    def pools(self) -> dict[str, Pool]:
+        """The connections to the upstreams, by name."""
+        return self.ways.pools
 
     async def carry(self, request: web.BaseRequest) -> Sent:
         """Carry one call from its head to its record."""
@@ -73,8 +80,8 @@ class Traffic:
             fields = head.fields
             self._meet(call, place, fields)
             self.identifier.admit(place, fields, call.secret, now_ns)
-            upstream = self._route(call, place)
-            body, content = await self._read(call, fields, request, upstream)
+            way, pool = self._route(place)
+            body, content = await self._read(call, fields, request, way)
             call.identity = self.identifier.identify(place, fields, call.ask, call.secret)
             upgrade = fields.get("upgrade", "").lower() == "websocket" and call.method == "GET" and not request.body_exists  # RFC 6455 §4.1
             read_ns = time.time_ns()
@@ -85,10 +92,10 @@ class Traffic:
                 changed, target = await self._admission.admit(call, content, target)
                 if changed is not content:
                     body, head = changed, drop_coding(head)
-            wire = self._make_head(call, target, head, body, upgrade)
+            wire = self._make_head(call, way, pool, target, head, body, upgrade)
             if not upgrade:
                 self._open(call)
-            connection = await self.pools[place.upstream].take()
+            connection = await pool.take()
             relay = self._make_relay(call, edge, connection, request, upgrade)
             self.in_flight.add(relay)
             edge.relay = relay
@@ -105,7 +112,7 @@ class Traffic:
             suit_client(refusal, call.user_agent, fields)
             call.outcome, call.refused_status = refusal.name, refusal.status
             self._finish(call, place, fields, relay)
-            keep_alive = request.keep_alive and request.version >= (1, 1) and request.content.is_eof()
+            keep_alive = request.keep_alive and request.version >= (1, 1) and request.content.is_eof() and not self.stopping
             self._outbox.send(edge.transport, write_refusal(refusal, call.dialect, call.id, keep_alive=keep_alive))
             return Sent(keep_alive=keep_alive)
         except (asyncio.CancelledError, ConnectionError, web.RequestPayloadError):
@@ -124,19 +131,20 @@ class Traffic:
 
     # --- the stages -----------------------------------------------------------------------------------------------
 
-    def _route(self, call: Call, place: Place) -> Upstream:
-        upstream = self._upstreams.get(place.upstream)
-        if upstream is None:
-            names = ", ".join(sorted(self._upstreams))
+    def _route(self, place: Place) -> tuple[Way, Pool]:
+        way = self.ways.find(place.upstream)
+        if way is None:
+            names = ", ".join(self.ways.names)
             raise Refusal("caller_unknown_upstream", f"The path names no configured upstream. Use /<upstream>/… with one of: {names}.")
         if self.stopping:
             raise Refusal("weighbridge_stopping", "Weighbridge is shutting down; try again.")
-        return upstream
+        return way, self.pools[place.upstream]
 
     def _meet(self, call: Call, place: Place, fields: dict[str, str]) -> None:
         """What the head alone tells of a call; its dialect is the format's, for one upstream may speak several."""
         path, _, query = place.rest.partition("?")
-        upstream = self._upstreams.get(place.upstream)
+        way = self.ways.find(place.upstream)
+        upstream = way.upstream if way else None
         call.upstream, call.path = place.upstream if upstream else "", path
         call.kind = recognise(call.method, path, query, upstream.dialect if upstream else "openai")
         spoken = call.kind.format.partition(".")[0]
@@ -146,7 +154,7 @@ class Traffic:
         retry = fields.get("x-stainless-retry-count", "")
         call.retry = int(retry) if retry.isdecimal() and len(retry) < 6 else 0
 
-    async def _read(self, call: Call, fields: dict[str, str], request: web.BaseRequest, upstream: Upstream) -> tuple[bytes | None, bytes | None]:
+    async def _read(self, call: Call, fields: dict[str, str], request: web.BaseRequest, way: Way) -> tuple[bytes | None, bytes | None]:
         """Read what the request asks. Its body as it came and decoded; None where it is to be streamed through, or cannot be decoded."""
         kind, limits = call.kind, self._config.limits
         if "expect" in fields and request.version >= (1, 1) and request.body_exists and request.transport is not None:
@@ -155,7 +163,7 @@ class Traffic:
             call.ask = leave_unread(kind, has_body=request.body_exists)
             if not request.body_exists:
                 return b"", b""
-            if not self._is_form(fields, request) and call.upstream not in self._signers:
+            if not self._is_form(fields, request) and way.signer is None:
                 return None, None
         body = await read_body(request, limits)
         call.request_bytes = len(body)
@@ -170,7 +178,7 @@ class Traffic:
         except msgspec.DecodeError as error:
             where = str(error).partition("(")[2].rstrip(")") or "cut short"
             raise Refusal("caller_invalid_json", f"The request body is not valid JSON ({where}).") from None
-        if kind.needs_model and call.ask.model is None and kind.model is None and not upstream.model_optional:
+        if kind.needs_model and call.ask.model is None and kind.model is None and not way.upstream.model_optional:
             raise Refusal("caller_model_absent", "The request names no model: set the field `model` (or `model_optional: true` for this upstream).")
         if kind.json_body and (self._config.capture.content or not call.ask.usage_expected or next(_samples) % 64 == 0):
             call.body = content
@@ -184,12 +192,12 @@ class Traffic:
             and (request.content_length or 0) <= self._config.limits.body_bytes
         )
 
-    def _make_head(self, call: Call, target: str, head: Head, body: bytes | None, upgrade: bool) -> bytes:
+    def _make_head(self, call: Call, way: Way, pool: Pool, target: str, head: Head, body: bytes | None, upgrade: bool) -> bytes:
         """The bytes of the upstream request's head. Raises `Refusal` policy_no_upstream_key."""
         forward = head.forward
         if call.toll.is_metered:  # an answer that may be cut has to be read as it flows
             forward = [(name, value) for name, value in forward if name.lower() != b"accept-encoding"] + [(b"Accept-Encoding", b"identity")]
-        key = self._keys.get(call.upstream)
+        key = way.key
         if key is None and self.identifier.keys.owns(call.secret):
             if call.upstream != "demo":
                 text = "A Weighbridge key was presented, but this upstream has no provider key; set its `key: env:NAME`."
@@ -207,9 +215,8 @@ class Traffic:
             extra = [b"Transfer-Encoding: chunked" if length is None else b"Content-Length: " + length.encode("latin-1")]
         elif body or "content-length" in head.fields:
             extra = [b"Content-Length: %d" % len(body)]
-        pool = self.pools[call.upstream]
-        if signer := self._signers.get(call.upstream):
-            forward = signer.sign(call.method, pool.origin + target, forward, body or b"")
+        if way.signer is not None:
+            forward = way.signer.sign(call.method, pool.origin + target, forward, body or b"")
         return make_head(call.method, pool, target, forward, extra)
 
     def _make_relay(self, call: Call, edge: Edge, connection: Connection, request: web.BaseRequest, upgrade: bool) -> Relay | Tunnel:

@@ -13,7 +13,6 @@ import os
 import resource
 import signal
 import socket
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from aiohttp import web
 
 from proxy.config import Config, ConfigError, Upstream, load
 from proxy.dataplane.admission import Admission
+from proxy.dataplane.drain import drain
 from proxy.dataplane.edge import Edge, EdgeServer, Sent
 from proxy.dataplane.estimate import ByteRatios
 from proxy.dataplane.journal import JournalWriter
@@ -32,6 +32,7 @@ from proxy.dataplane.samples import SampleSender
 from proxy.dataplane.settle import Settler
 from proxy.dataplane.till import Till
 from proxy.dataplane.weigher import Weigher
+from proxy.log import open_log
 from proxy.pricing.providers import Providers, load_book
 from proxy.record import Extended, Pulse
 from proxy.reload import compare
@@ -49,11 +50,10 @@ class DataPlane:
     """All parts of the data plane, wired; `tick` keeps them in order once a second."""
 
     def __init__(self, config: Config, demo_url: str | None, config_path: str | None = None) -> None:
-        upstreams = dict(config.upstreams)
-        if demo_url:
-            upstreams["demo"] = Upstream(url=demo_url)
-        secrets = {name: os.environ[one.key[4:]] for name, one in upstreams.items() if one.key.startswith("env:")}
+        upstreams = self._find_upstreams(config, demo_url)
+        self.carrying = 0  # calls from their heads to their records
         self._config = config
+        self._demo_url = demo_url
         self._config_path = config_path
         self._started_ns = time.time_ns()
         self._ledger = Ledger(config.budgets)
@@ -65,17 +65,20 @@ class DataPlane:
         self._gate = Gate(config.rate_limits, config.headroom)
         book, ratios = load_book(config), ByteRatios()
         providers = Providers(book, upstreams)
-        self._upstreams = upstreams
         self._weigher = Weigher(book, providers, config.reservation, ratios)
         url = config.redis_url()
         self._central = None if url is None else self._make_central(url)
         till = Till(self._central or self._ledger, self._gate, self._weigher)
         self._settler = Settler(book, providers, ratios, till, self._journal, self._samples)
         self._admission = Admission(config, self._orders, self._gate, self._ledger, self._weigher, self._journal, self._central)
-        self.traffic = Traffic(config, upstreams, secrets, self._journal, self._settler, self._admission)
+        self.traffic = Traffic(config, upstreams, self._journal, self._settler, self._admission)
         self._generation = self._orders.orders.config_generation
         self._obey()
         self._due = time.monotonic() + 1
+
+    @staticmethod
+    def _find_upstreams(config: Config, demo_url: str | None) -> dict[str, Upstream]:
+        return {**config.upstreams, "demo": Upstream(url=demo_url)} if demo_url else dict(config.upstreams)
 
     def _make_central(self, url: str) -> Central:
         """Where the journal is gone, what Redis knows of this plane is written into the new one."""
@@ -95,7 +98,11 @@ class DataPlane:
         """A health question, or a call to carry."""
         if request.raw_path in ("/healthz", "/readyz"):
             return self._answer_health(request)
-        return await self.traffic.carry(request)
+        self.carrying += 1
+        try:
+            return await self.traffic.carry(request)
+        finally:
+            self.carrying -= 1
 
     def _answer_health(self, request: web.BaseRequest) -> Sent:
         edge: Edge = request.protocol  # type: ignore[assignment]
@@ -119,8 +126,7 @@ class DataPlane:
         limits = self._config.limits
         for relay in list(self.traffic.in_flight):
             relay.expire(now, limits.first_byte_s, limits.idle_s)
-        for pool in self.traffic.pools.values():
-            pool.reap()
+        connections = self.traffic.ways.reap()
         self._gate.tick(time.time_ns())
         self._follower.catch_up_corrections()
         self._samples.pulse(
@@ -128,7 +134,7 @@ class DataPlane:
                 pid=os.getpid(), started_ns=self._started_ns, at_ns=time.time_ns(), in_flight=len(self.traffic.in_flight), opened=self.traffic.opened,
                 settled=self._settler.settled, samples_sent=self._samples.sent, samples_dropped=self._samples.dropped,
                 journal_lines=self._journal.lines, journal_bytes=self._journal.bytes, journal_waiting=self._journal.waiting,
-                journal_lost=self._journal.lost, upstream_connections=sum(len(pool.connections) for pool in self.traffic.pools.values()),
+                journal_lost=self._journal.lost, upstream_connections=connections,
                 loop_lag_ns=lag_ns, estimates=self._settler.estimates, unread=self._settler.unread,
             )
         )  # fmt: skip
@@ -151,7 +157,7 @@ class DataPlane:
         self.traffic.end_running()
 
     def _reload(self) -> None:
-        """Take the config's rules, keys and prices anew; a config at fault changes nothing."""
+        """Take the config anew; one at fault, or one that asks for a restart, changes nothing."""
         try:
             config = compare(self._config, load(self._config_path)).config
         except ConfigError as error:
@@ -159,11 +165,13 @@ class DataPlane:
             return
         self._config = config
         book = load_book(config)
-        providers = Providers(book, self._upstreams)
+        upstreams = self._find_upstreams(config, self._demo_url)
+        providers = Providers(book, upstreams)
         self._settler.configure(book, providers)
         self._weigher.configure(book, providers, config.reservation)
         self._ledger.set_keys([*config.identity.keys, *self._orders.orders.keys])
         self._admission.configure(config)
+        self.traffic.configure(config, upstreams)
         log.info("the changed config is taken")
 
     async def leave(self) -> None:
@@ -173,8 +181,7 @@ class DataPlane:
 
     def close(self) -> None:
         """End what is left and write the journal's last line."""
-        for pool in self.traffic.pools.values():
-            pool.close()
+        self.traffic.ways.close()
         self._journal.close()
         self._samples.close()
 
@@ -216,12 +223,7 @@ async def run(config: Config, config_path: str | None, listener: socket.socket, 
                 continue
     plane.traffic.stopping = True
     listening.close()
-    deadline = time.monotonic() + config.limits.stop_grace_s
-    while plane.traffic.in_flight and time.monotonic() < deadline:
-        plane.tick()
-        await asyncio.sleep(0.05)
-    server.pre_shutdown()
-    await server.shutdown(0.2)
+    await drain(plane, server, config.limits.stop_grace_s)
     await plane.leave()
     plane.close()
 
@@ -233,7 +235,7 @@ def main() -> None:
     parser.add_argument("--demo-url")
     parser.add_argument("--lifeline", type=int, help="file descriptor that ends with the parent")
     options = parser.parse_args()
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    open_log()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     config = load(options.config)

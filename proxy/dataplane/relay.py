@@ -20,7 +20,7 @@ from proxy.dataplane.edge import Edge
 from proxy.dataplane.headers import ResponseHead
 from proxy.dataplane.upstream import Connection
 from proxy.errors import Refusal
-from proxy.wire import decoder, open_reader, read_limits, request_id
+from proxy.wire import StreamReader, decoder, make_failure, open_reader, read_limits, request_id
 
 _BATCH_BYTES = 8192
 log = logging.getLogger("weighbridge.relay")
@@ -215,6 +215,36 @@ class Relay:
             self.broken(refusal.name, refusal.message)
         elif not self.done.done():
             self.done.set_exception(refusal)
+
+    def end_in_band(self, refusal: Refusal) -> bool:
+        """End the call with an error in its own dialect; False where that cannot be: the answer is no stream, or stands within an event."""
+        if self.done.done():
+            return True
+        if not self.head_sent:
+            self.end_by_order(refusal)
+            return True
+        last = self._make_last(refusal)
+        if last is None:
+            return False
+        self._connection.cancel(self)
+        self._out.append(b"%x\r\n%b\r\n0\r\n\r\n" % (len(last), last) if self._chunked else last)
+        self.keep_alive = False
+        self._end(refusal.name)
+        self.batch_ended()
+        self._outbox.close(self._edge.transport)
+        return True
+
+    def _make_last(self, refusal: Refusal) -> bytes | None:
+        """The error event that may follow on what was passed on; None where none may: bytes of ours would not belong there."""
+        if self._decoder is not None or (self._framed and not self._chunked):
+            return None
+        try:
+            self._read_pending()
+            if isinstance(self._reader, StreamReader):
+                return self._reader.append([make_failure(self._call.kind, self._call.dialect, refusal, self._call.id)])
+        except Exception:  # reading never touches traffic
+            self._go_blind()
+        return None
 
     # --- endings --------------------------------------------------------------------------------------------------
 

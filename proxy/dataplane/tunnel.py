@@ -25,6 +25,7 @@ from proxy.errors import Refusal, body
 from proxy.wire import Began, Ended, FrameTap, agree_deflate, make_frames, open_socket_reader
 
 _POLICY_VIOLATION = 1008
+_GOING_AWAY = 1001
 
 
 class Tunnel(Relay):
@@ -177,12 +178,26 @@ class Tunnel(Relay):
         call.refused_status = refusal.status
         if self._current is call:
             self._finish_current(Reading(), refusal.name)
-        shape = msgspec.json.decode(body(refusal, "openai", call.id)[0])
-        event = msgspec.json.encode({"type": "error", "status": refusal.status, **shape})
+        self._farewell(_make_error(refusal, call.id), _POLICY_VIOLATION, refusal.name, None)
+
+    def _farewell(self, message: bytes | None, code: int, reason: str, outcome: str | None) -> None:
+        """Say a last word, and end the socket on both sides."""
         self._connection.cancel(self)
-        self._outbox.send(self._edge.transport, make_frames(event, _POLICY_VIOLATION, refusal.name))
-        self._end(None)
+        self.batch_ended()
+        self._outbox.send(self._edge.transport, make_frames(message, code, reason))
+        self._end(outcome)
         self._outbox.close(self._edge.transport)
+
+    def end_in_band(self, refusal: Refusal) -> bool:
+        """An error event for the call on the socket, where there is one, and the closing of the socket."""
+        if not self._tunnel or self.done.done():
+            return super().end_in_band(refusal)
+        if self._is_blind or not self._down.is_between_messages:
+            return False
+        message = None if self._current is None else _make_error(refusal, self._current.id)
+        self._close_current(refusal.name)
+        self._farewell(message, _GOING_AWAY, refusal.name, refusal.name)
+        return True
 
     def _go_blind(self) -> None:
         super()._go_blind()
@@ -254,3 +269,9 @@ class Tunnel(Relay):
         if self._tunnel and self._responses:
             self._call.settled = True  # its responses have their own records
         super()._end(outcome)
+
+
+def _make_error(refusal: Refusal, call_id: str) -> bytes:
+    """A refusal as an event on a socket."""
+    shape = msgspec.json.decode(body(refusal, "openai", call_id)[0])
+    return msgspec.json.encode({"type": "error", "status": refusal.status, **shape})

@@ -6,6 +6,7 @@
     cap_output, change_model   request body → the same with a maximum of output, or for another model
     repeats_keys   whether a body may be read in two ways
     open_reader response pieces → `Reading`; a `WatchedReader` also knows how to end a stream
+    make_failure   the event that ends a stream with an error of ours
     open_socket_reader, FrameTap, agree_deflate   bytes of a WebSocket → messages → `Began`, `Ended`
     decoder     a bounded, incremental decoder of a compressed copy
     read_limits, request_id   what response headers say
@@ -15,9 +16,10 @@ To add a format: one module with a class like `chat.ChatForm`, one entry in `rea
 
 from proxy.wire.ask import leave_unread, read_ask
 from proxy.wire.decoding import decoder
+from proxy.wire.endings.failures import make_failure
 from proxy.wire.limits import read_limits, request_id
 from proxy.wire.members import repeats_keys
-from proxy.wire.reader import WatchedReader, open_reader
+from proxy.wire.reader import StreamReader, WatchedReader, open_reader
 from proxy.wire.recognise import recognise
 from proxy.wire.rewrite import cap_output, change_model
 from proxy.wire.sockets import Began, Ended, open_socket_reader, reads_socket
@@ -29,12 +31,14 @@ __all__ = [
     "Began",
     "Ended",
     "FrameTap",
+    "StreamReader",
     "WatchedReader",
     "agree_deflate",
     "cap_output",
     "change_model",
     "decoder",
     "leave_unread",
+    "make_failure",
     "make_frames",
     "makes_output",
     "open_reader",

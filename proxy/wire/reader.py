@@ -29,7 +29,7 @@ from proxy.wire.ndjson import LineParser
 from proxy.wire.ollama import OllamaForm
 from proxy.wire.responses import ResponsesForm
 from proxy.wire.scrape import scrape
-from proxy.wire.sse import SseParser
+from proxy.wire.sse import Event, SseParser
 from proxy.wire.tally import Tally
 
 BODY_LIMIT = 8 * 1024 * 1024
@@ -99,7 +99,7 @@ def open_reader(
         return WholeReader(tally, form(tally), _BULKY_LIMIT if kind.format in _BULKY else BODY_LIMIT)
     if watched:
         return WatchedReader(tally, form(tally), parser, open_ending(kind, ask), open_seam(parser))
-    return StreamReader(tally, form(tally), parser)
+    return StreamReader(tally, form(tally), parser, open_seam(parser))
 
 
 def _choose_parser(kind: Kind, ask: Ask, media: str) -> Parser | None:
@@ -210,12 +210,13 @@ class WholeReader:
 class StreamReader:
     """For streams of events: an incremental parser of the framing, and the form that takes the events in."""
 
-    __slots__ = ("_tally", "_form", "_parser")
+    __slots__ = ("_tally", "_form", "_parser", "_seam")
 
-    def __init__(self, tally: Tally, form: Form, parser: Parser) -> None:
+    def __init__(self, tally: Tally, form: Form, parser: Parser, seam: Seam) -> None:
         self._tally = tally
         self._form = form
         self._parser = parser
+        self._seam = seam
 
     @property
     def first_token(self) -> bool:
@@ -227,10 +228,16 @@ class StreamReader:
 
     def feed(self, data: bytes) -> None:
         events = self._parser.feed(data)
+        self._seam.pass_by(data)
         if events:
             self._form.read_events(events)
         if self._parser.cut:
             self._read_cut()
+
+    def append(self, events: list[Event]) -> bytes | None:
+        """The bytes of `events` behind all that was fed; None where that ends within an event, or nothing can follow on it."""
+        self._seam.pass_by(b"")
+        return self._seam.write(b"", events) if self._seam.find_end(b"") == 0 else None
 
     def end(self) -> Reading:
         unread = self._tally.reading.unread
@@ -255,12 +262,11 @@ class StreamReader:
 class WatchedReader(StreamReader):
     """For streams that may be cut: it tells what has come so far, and how the stream is to be ended."""
 
-    __slots__ = ("_ending", "_seam")
+    __slots__ = ("_ending",)
 
     def __init__(self, tally: Tally, form: Form, parser: Parser, ending: Ending | None, seam: Seam) -> None:
-        super().__init__(tally, form, parser)
+        super().__init__(tally, form, parser, seam)
         self._ending = ending
-        self._seam = seam
 
     @property
     def usage(self) -> Usage | None:

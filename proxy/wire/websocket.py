@@ -70,6 +70,11 @@ class FrameTap:
             self._message.clear()
         return messages
 
+    @property
+    def is_between_messages(self) -> bool:
+        """Whether all that was fed are whole messages, so that frames of another may follow."""
+        return not (self.failed or self._open or self._head or self._rest is not None)
+
     def _take_head(self, data: bytes, place: int) -> int:
         """Read a frame's head at `place`; where its payload starts. Sets `_rest` if the head is whole."""
         held = len(self._head)
@@ -161,10 +166,10 @@ def _unmask(piece: bytes, mask: bytes) -> bytes:
     return (int.from_bytes(piece, "little") ^ int.from_bytes(key, "little")).to_bytes(size, "little")
 
 
-def make_frames(message: bytes, close_code: int, reason: str) -> bytes:
-    """A server's last two frames: a text message, and the closing of the socket (RFC 6455 §5.2, §5.5.1)."""
+def make_frames(message: bytes | None, close_code: int, reason: str) -> bytes:
+    """A server's last frames: a text message where there is one, and the closing of the socket (RFC 6455 §5.2, §5.5.1)."""
     farewell = close_code.to_bytes(2, "big") + reason.encode()[:123]
-    return _make_frame(_TEXT, message) + _make_frame(_CLOSE, farewell)
+    return (b"" if message is None else _make_frame(_TEXT, message)) + _make_frame(_CLOSE, farewell)
 
 
 def _make_frame(kind: int, payload: bytes) -> bytes:

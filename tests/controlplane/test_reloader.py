@@ -20,12 +20,15 @@ class Paper:
 
     def __init__(self, folder: Path, room: Room) -> None:
         self.path = folder / "weighbridge.yaml"
+        self.folder = folder
+        self.kept = folder / "config.yaml"
         self.write()
+        self.kept.write_text(self.path.read_text())
         self.taken: list[Config] = []
         self.reloader = Reloader(str(self.path), load(self.path), room.desk, self.taken.append)
 
     def write(self, **settings: object) -> None:
-        self.path.write_text(json.dumps(settings))
+        self.path.write_text(json.dumps({"state_dir": str(self.folder), **settings}))
 
 
 @pytest.fixture
@@ -38,15 +41,23 @@ def paper(tmp_path: Path, room: Room) -> Paper:
     return Paper(tmp_path, room)
 
 
-def test_what_can_be_taken_is_taken_and_the_rest_is_named(paper: Paper, room: Room) -> None:
-    paper.write(budgets=[{"name": "all", "usd": 5}], identity={"keys": [{"sha256": "a" * 64, "agent": "a"}]}, listen={"port": 5})
+def test_a_changed_config_is_taken_whole(paper: Paper, room: Room) -> None:
+    paper.write(budgets=[{"name": "all", "usd": 5}], identity={"keys": [{"sha256": "a" * 64, "agent": "a"}]}, upstreams={"new": {"url": "http://n"}})
     answer = paper.reloader.make_change().perform("", b'{"by": "jo"}')
-    assert answer == {"generation": 1, "changed": ["identity.keys", "budgets"], "restart": ["listen.port"], "note": ""}
+    assert answer == {"generation": 1, "changed": ["upstreams.new", "identity.keys", "budgets"], "note": ""}
     (taken,) = paper.taken
-    assert taken.budgets[0].usd == 5 and taken.listen.port == Config().listen.port
+    assert taken == load(paper.path) == load(paper.kept)
     assert [key.agent for key in room.desk.configured] == ["a"] and room.orders.config_generation == 1
-    assert room.noted() == [{"order": {"at_ns": 1, "by": "jo", "verb": "reload", "reason": "identity.keys, budgets"}}]
+    assert room.noted() == [{"order": {"at_ns": 1, "by": "jo", "verb": "reload", "reason": "upstreams.new, identity.keys, budgets"}}]
     assert paper.reloader.reload("jo")["changed"] == [] and room.orders.config_generation == 2
+
+
+def test_what_needs_a_restart_is_named_and_the_rest_is_not_taken_either(paper: Paper, room: Room) -> None:
+    paper.write(budgets=[{"name": "all", "usd": 5}], listen={"port": 5}, state_dir="elsewhere")
+    with pytest.raises(NotDone, match="nothing was changed: what needs a restart: 2 faults\n  listen.port: cannot change") as raised:
+        paper.reloader.reload("jo")
+    assert (raised.value.status, [fault["path"] for fault in raised.value.facts["faults"]]) == (422, ["listen.port", "state_dir"])
+    assert paper.taken == [] and not room.path.exists() and load(paper.kept).budgets == []
 
 
 def test_a_fault_changes_nothing_and_all_are_told(paper: Paper, room: Room) -> None:
@@ -71,8 +82,12 @@ def test_what_cannot_be_published_is_not_taken(paper: Paper, room: Room, tmp_pat
     (tmp_path / "orders.draft").mkdir()
     with pytest.raises(NotDone, match="cannot be written"):
         paper.reloader.reload("jo")
-    assert paper.taken == []
+    assert paper.taken == [] and load(paper.kept).budgets == []
     (tmp_path / "orders.draft").rmdir()
+    (tmp_path / "config.draft").mkdir()
+    with pytest.raises(NotDone, match="config.yaml cannot be written"):
+        paper.reloader.reload("jo")
+    (tmp_path / "config.draft").rmdir()
     assert paper.reloader.reload("jo")["changed"] == ["budgets"]
 
 
@@ -86,7 +101,7 @@ def test_a_signal_does_the_same_and_its_fault_goes_to_the_log(paper: Paper, room
     caplog.set_level(logging.INFO, "weighbridge.reload")
     paper.write(auth="none", limits={"idle_s": 5})
     paper.reloader.reload_by_signal()
-    assert "by SIGHUP; changed: auth; these wait for a restart: limits.idle_s" in caplog.text and room.orders.config_generation == 1
+    assert "by SIGHUP; changed: auth, limits.idle_s" in caplog.text and room.orders.config_generation == 1
     paper.write(auth="never")
     paper.reloader.reload_by_signal()
     assert "the config was not read again: nothing was changed" in caplog.text and room.orders.config_generation == 1

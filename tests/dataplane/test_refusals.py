@@ -3,6 +3,7 @@
 import json
 import socket
 
+import msgspec
 import pytest
 
 from proxy.config import Config, Identity, Key, Limits, Upstream
@@ -64,7 +65,7 @@ def test_a_model_may_be_absent_where_the_operator_says_so(run, tmp_path):
         async with open_site(tmp_path, answer) as site:
             port = site.plane.traffic.pools["up"].port
             optional = {"up": Upstream(url=f"http://127.0.0.1:{port}", model_optional=True)}
-            site.plane.traffic._upstreams.update(optional)
+            site.plane.traffic.ways.configure(optional, Limits())
             assert (await site.ask(post(CHAT, b'{"messages": []}'))).endswith(ANSWER)
 
     run(main())
@@ -147,7 +148,8 @@ def test_a_provider_key_from_the_environment_replaces_the_callers(run, tmp_path,
 
     async def main():
         async with open_site(tmp_path, script) as site:
-            site.plane.traffic._keys["up"] = "sk-ours"
+            ways = site.plane.traffic.ways
+            ways._ways["up"] = msgspec.structs.replace(ways.find("up"), key="sk-ours")
             await site.ask(post(CHAT, ASK, b"Authorization: Bearer dummy\r\n"))
             assert b"Authorization: Bearer sk-ours\r\n" in heads[0] and b"dummy" not in heads[0]
 

@@ -19,6 +19,7 @@ from proxy.wire.sse import Event, SseParser
 _EMPTY_LINE = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 _KEPT = 16
 _PRELUDE = struct.Struct(">II")
+_EXCEPTION = b"exception:"
 
 
 class Seam(Protocol):
@@ -51,6 +52,8 @@ class SseSeam:
         end = -1
         for found in _EMPTY_LINE.finditer(self._before + data):
             end = found.end() - len(self._before)
+        if not self._before and not data:  # nothing has come yet
+            return 0
         return end if end >= 0 else None
 
     def write(self, data: bytes, events: list[Event]) -> bytes | None:
@@ -123,7 +126,10 @@ def _behind(data: bytes, partial_bytes: int | None) -> int | None:
 
 
 def _write_frame(name: bytes, payload: bytes) -> bytes:
-    given = ((b":event-type", name), (b":content-type", b"application/json"), (b":message-type", b"event"))
+    """An event, or an exception, whose name its parser gives as `exception:<type>`."""
+    is_exception = name.startswith(_EXCEPTION)
+    kind = (b":exception-type", name.removeprefix(_EXCEPTION)) if is_exception else (b":event-type", name)
+    given = (kind, (b":content-type", b"application/json"), (b":message-type", b"exception" if is_exception else b"event"))
     headers = b"".join(b"%c%b\x07%b%b" % (len(word), word, len(value).to_bytes(2, "big"), value) for word, value in given)
     prelude = _PRELUDE.pack(len(headers) + len(payload) + 16, len(headers))
     message = prelude + zlib.crc32(prelude).to_bytes(4, "big") + headers + payload
