@@ -7,6 +7,7 @@ judged once and the judgement kept in a bounded table, for the same names come a
 from __future__ import annotations
 
 import hashlib
+import re
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -35,6 +36,7 @@ _ONCE = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key", "x
 _CREDENTIALS = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
 _KEY_HEADER = {"anthropic": b"x-api-key", "gemini": b"x-goog-api-key"}
 _MAX_NAMES = 4096
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _SECOND_USER_AGENT = SECOND.decode().lower() + "user-agent"
 
 
@@ -120,8 +122,10 @@ class ResponseHead(msgspec.Struct, frozen=True, gc=False):
     framing: str | int
 
 
-def read_response_head(method: str, status: int, reason: bytes, headers: Headers, upgrade_asked: bool) -> ResponseHead:
+def read_response_head(method: str, status: int, reason: bytes, headers: Headers, upgrade_asked: bool, version: str = "1.1") -> ResponseHead:
     """Sort a response's fields. Raises `Refusal` upstream_malformed where its framing is ambiguous (RFC 9112 §6.3)."""
+    if version not in ("1.1", "1.0") or _CONTROL.search(reason):
+        raise Refusal("upstream_malformed", "The provider's answer has no valid status line.")
     lines: list[bytes] = []
     fields: dict[str, str] = {}
     for name, value in headers:
@@ -138,6 +142,8 @@ def read_response_head(method: str, status: int, reason: bytes, headers: Headers
     if connection is not None and connection.lower() not in ("keep-alive", "close"):
         named = tuple(part.strip().lower().encode("latin-1") + b":" for part in connection.split(","))
         lines = [line for line in lines if not line.lower().startswith(named)]
+    if version == "1.0" and "transfer-encoding" in fields:
+        raise Refusal("upstream_malformed", "The provider's answer has a transfer coding that its version of HTTP does not know.")
     return ResponseHead(status, reason, lines, fields, _frame(method, status, fields, upgrade_asked))
 
 
