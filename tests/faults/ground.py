@@ -26,9 +26,10 @@ from tests.dataplane.conftest import Exchange
 CHAT = b"/up/v1/chat/completions"
 ASK = b'{"model":"gpt-4o-mini","messages":[{"role":"user","content":"hi"}]}'
 FOREIGN = b"FOREIGN"  # stands in whatever the peer sends that nobody asked for
-_NUMBER = re.compile(rb"\r\nx-number: (\d+)\r\n", re.IGNORECASE)
+NUMBER = re.compile(rb"\r\nx-number: (\d+)\r\n", re.IGNORECASE)
 
-Step = bytes | Callable[["Exchange"], Awaitable[None]]
+Play = Callable[[Exchange], Awaitable[None]]
+Step = bytes | Play
 
 
 def answer_to(number: int, size: int = 0) -> bytes:
@@ -83,6 +84,8 @@ class Ground:
         self.client_saw = asyncio.Event()  # the head and the first piece of the faulty answer
         self.asked: Counter[int] = Counter()  # how often the peer got each number
         self.numbers = count(1)
+        self.early: Play | None = None  # runs once a head is there that says `x-early`
+        self.play: Callable[[Exchange, int], Awaitable[bool]] | None = None  # answers requests that say `x-way`
         self._folder = folder
 
     async def ask(self, data: bytes, limit_s: float = 10) -> bytes:
@@ -95,7 +98,7 @@ class Ground:
                 with contextlib.suppress(ConnectionError):
                     while piece := await reader.read(1 << 20):
                         got += piece
-                        if b"\r\n\r\n" in got and not got.endswith(b"\r\n\r\n"):
+                        if got.partition(b"\r\n\r\n")[2]:
                             self.client_saw.set()
         finally:
             writer.close()
@@ -134,15 +137,24 @@ async def _play(exchange: Exchange, steps: tuple[Step, ...], bytewise: bool) -> 
 async def serve(exchange: Exchange, ground: Ground, steps: tuple[Step, ...], bytewise: bool) -> None:
     """One connection of the peer: each request gets its own answer, or the fault."""
     while True:
-        head = await exchange.read_request()
-        number = _NUMBER.search(head)
+        exchange.ground = ground
+        head = await exchange.read_request() if ground.early is None else await exchange.reader.readuntil(b"\r\n\r\n")
+        number = NUMBER.search(head)
         assert number is not None, head
         ground.asked[int(number[1])] += 1
-        exchange.ground = ground
-        if b"\r\nx-fault:" in head.lower():
+        lower = head.lower()
+        if b"\r\nx-early:" in lower:
+            play, ground.early = ground.early, None
+            await play(exchange)
+            return
+        if b"\r\nx-fault:" in lower:
             await _play(exchange, steps, bytewise)
             return
-        await exchange.reply(answer_to(int(number[1])))
+        if ground.play is not None and b"\r\nx-way:" in lower:
+            if not await ground.play(exchange, int(number[1])):
+                return
+        else:
+            await exchange.reply(answer_to(int(number[1])))
 
 
 @contextlib.asynccontextmanager
