@@ -70,8 +70,7 @@ def read_place(target: str) -> Place:
 def _read_path(path: str) -> Place:
     if not path.startswith("/") or "\\" in path:
         raise Refusal("caller_bad_request", "The request target must be a path, such as /openai/v1/chat/completions.")
-    if "/." in path or "%2e" in path or "%2E" in path:
-        _refuse_dots(path)
+    _refuse_dots(path)
     parts = path.split("/", 8)[1:]
     names: dict[str, str | None] = {}
     index = 0
@@ -90,8 +89,9 @@ def _read_path(path: str) -> Place:
 
 
 def _refuse_dots(path: str) -> None:
-    for part in path.split("/"):
-        if unquote(part) in (".", ".."):
+    """An upstream may decode a slash (%2f, which stands in names of Bedrock's models) before it resolves dots."""
+    for part in unquote(path).replace("\\", "/").split("/"):
+        if part in (".", ".."):
             raise Refusal("caller_bad_request", "The path holds a dot segment (. or ..).")
 
 

@@ -25,6 +25,7 @@ from tests.dataplane.conftest import Exchange
 
 CHAT = b"/up/v1/chat/completions"
 ASK = b'{"model":"gpt-4o-mini","messages":[{"role":"user","content":"hi"}]}'
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 FOREIGN = b"FOREIGN"  # stands in whatever the peer sends that nobody asked for
 NUMBER = re.compile(rb"\r\nx-number: (\d+)\r\n", re.IGNORECASE)
 
@@ -88,9 +89,12 @@ class Ground:
         self.play: Callable[[Exchange, int], Awaitable[bool]] | None = None  # answers requests that say `x-way`
         self._folder = folder
 
-    async def ask(self, data: bytes, limit_s: float = 10) -> bytes:
-        """Send bytes on a new connection; what comes back until its end, or until a reset."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 22)
+
+    async def ask(self, data: bytes, limit_s: float = 10, *, end: bool = False) -> bytes:
+        """Send bytes on a new connection; what comes back until its end, or until a reset. `end`: no more is sent than these."""
+        reader, writer = await self.connect()
         got = b""
         try:
             async with asyncio.timeout(limit_s):
@@ -98,6 +102,8 @@ class Ground:
                 with contextlib.suppress(ConnectionError):
                     while piece := await reader.read(1 << 20):
                         got += piece
+                        if end and read_answer(got.removeprefix(CONTINUE))[2]:
+                            break
                         if got.partition(b"\r\n\r\n")[2]:
                             self.client_saw.set()
         finally:
@@ -119,6 +125,7 @@ class Ground:
         async with asyncio.timeout(5):
             while not holds():
                 self.plane.tick()
+                self.server.sweep()
                 await asyncio.sleep(0.002)
 
 
@@ -179,7 +186,7 @@ async def open_ground(
     up = Upstream(url=f"https://localhost:{port}", ca_file=str(certificate)) if tls else Upstream(url=f"http://127.0.0.1:{port}")
     config = Config(state_dir=str(folder), demo=False, upstreams={"up": up}, limits=limits or Limits())
     plane = DataPlane(config, None)
-    server = EdgeServer(plane.answer, header_bytes=config.limits.header_bytes)
+    server = EdgeServer(plane.answer, config.limits)
     listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
     ground = Ground(plane, server, listening.sockets[0].getsockname()[1], folder)
     try:

@@ -133,7 +133,8 @@ def test_an_answer_before_the_end_of_a_request_leaves_a_connection_that_is_not_u
     async def main():
         async with open_ground(tmp_path) as ground:
             ground.early = refuse
-            head = b"POST /up/v1/files HTTP/1.1\r\nHost: p\r\n%b\r\nx-number: %d\r\nx-early: 1\r\nConnection: close\r\n\r\n" % (framing, next(ground.numbers))
+            head = b"POST /up/v1/files HTTP/1.1\r\nHost: p\r\n%b\r\nx-number: %d\r\nx-early: 1\r\nConnection: close\r\n\r\n"
+            head %= (framing, next(ground.numbers))
             status, got, whole = read_answer(await ground.ask(head + content))
             assert (status, got, whole) == (413, BODY, True)
             await ground.check()
