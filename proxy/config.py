@@ -68,6 +68,12 @@ class Limits(_Section):
     first_byte_s: float = 600.0
     idle_s: float = 300.0
     idle_connection_s: float = 30.0  # how long an unused upstream connection is kept
+    idle_client_s: float = 75.0  # and an unused client connection
+    head_s: float = 10.0  # for a request's head to come, from its first byte on
+    body_s: float = 30.0  # for its body, and a second more for each body_bytes_per_s that came
+    body_bytes_per_s: int = 1024
+    write_idle_s: float = 30.0  # how long a client may take nothing of its answer
+    client_connections: int = 16384  # from one address
     stop_grace_s: float = 10.0
 
 

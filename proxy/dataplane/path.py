@@ -76,7 +76,7 @@ class Traffic:
         place, fields, relay = Place("", ""), {}, None
         try:
             place = read_place(request.raw_path)
-            head = read_head(request._message.raw_headers)
+            head = read_head(request._message.raw_headers, request.version)
             fields = head.fields
             self._meet(call, place, fields)
             self.identifier.admit(place, fields, call.secret, now_ns)

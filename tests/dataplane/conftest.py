@@ -105,7 +105,7 @@ async def open_site(folder: Path, script: Script, limits: Limits | None = None, 
     url = f"http://127.0.0.1:{upstream.sockets[0].getsockname()[1]}"
     config = Config(state_dir=str(folder), demo=False, upstreams={"up": Upstream(url=url)}, limits=limits or Limits(), **settings)  # type: ignore[arg-type]
     plane = DataPlane(config, url)
-    server = EdgeServer(plane.answer, header_bytes=config.limits.header_bytes)
+    server = EdgeServer(plane.answer, config.limits)
     listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
     try:
         yield Site(plane, listening.sockets[0].getsockname()[1], folder)
