@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import select
-import ssl
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -19,7 +18,9 @@ from urllib.parse import urlsplit
 import httptools
 
 from proxy.config import Limits, Upstream
+from proxy.dataplane.dial import Dialer
 from proxy.dataplane.headers import Headers, ResponseHead, keep_alive_s, read_response_head
+from proxy.dataplane.names import Resolve, resolve
 from proxy.dataplane.outbox import Outbox
 from proxy.errors import Refusal
 
@@ -237,12 +238,13 @@ class Connection(asyncio.Protocol):
 class Pool:
     """The connections to one upstream: the most recently used one first, none that may be stale."""
 
-    def __init__(self, upstream: Upstream, limits: Limits, outbox: Outbox, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, upstream: Upstream, limits: Limits, outbox: Outbox, clock: Callable[[], float] = time.monotonic, resolve: Resolve = resolve
+    ) -> None:
         self.outbox = outbox
+        self._dialer = Dialer(upstream, resolve, clock)
         url = urlsplit(upstream.url)
-        self.secure = url.scheme == "https"
-        self.hostname = url.hostname or ""
-        self.port = url.port or (443 if self.secure else 80)
+        self.hostname, self.port = self._dialer.host, self._dialer.port
         self.authority = (url.netloc if url.port else self.hostname if ":" not in self.hostname else f"[{self.hostname}]").encode()
         self.base_path = url.path.rstrip("/").encode()
         self.origin = f"{url.scheme}://{url.netloc}{url.path.rstrip('/')}"
@@ -251,10 +253,6 @@ class Pool:
         self.connections: set[Connection] = set()
         self._idle: dict[Connection, None] = {}  # oldest first
         self._clock = clock
-        self._tls: ssl.SSLContext | None = None
-        if self.secure:
-            self._tls = ssl.create_default_context(cafile=upstream.ca_file)
-            self._tls.set_alpn_protocols(["http/1.1"])
 
     async def take(self) -> Connection:
         """A usable connection, pooled or new. Raises `Refusal` upstream_unreachable or upstream_timeout."""
@@ -264,22 +262,12 @@ class Pool:
             if connection.is_fresh(now):
                 return connection
             connection.abort()
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(self.connect_s):
-                _, connection = await loop.create_connection(
-                    lambda: Connection(self), self.hostname, self.port, ssl=self._tls, server_hostname=self.hostname if self.secure else None
-                )
-        except TimeoutError:
-            raise Refusal("upstream_timeout", f"The provider did not accept a connection within {self.connect_s:g} s.") from None
-        except ssl.SSLError:
-            raise Refusal("upstream_unreachable", "The TLS handshake with the provider failed; check its certificate and ca_file.") from None
-        except OSError:
-            raise Refusal("upstream_unreachable", "No connection to the provider: check the upstream's url and that it is up.") from None
-        return connection
+        return await self._dialer.dial(lambda: Connection(self), self.connect_s)
 
     def put(self, connection: Connection) -> None:
         """Keep a connection whose response is complete."""
+        if not connection.idle_since:
+            self._dialer.keep_session(connection.transport)
         connection.idle_since = self._clock()
         self._idle[connection] = None
 
