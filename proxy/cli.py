@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from importlib.metadata import version
 from typing import Any
 
 from proxy import supervise
@@ -24,6 +25,7 @@ _COMMANDS = (reports, orders, keys, task, settle, reload)
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(prog="weighbridge", description="Observability sidecar and reverse proxy for LLM traffic.")
+    parser.add_argument("--version", action="version", version=f"weighbridge {version('weighbridge')}", help="show the version and exit")
     commands = parser.add_subparsers(dest="command", required=True)
     _add(commands, "serve", "run the proxy", lambda options: supervise.serve(options.config))
     _add(commands, "check", "list every fault of a config", lambda options: check(options.config))

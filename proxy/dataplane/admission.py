@@ -28,7 +28,7 @@ from proxy.toll.gate import Gate
 from proxy.toll.ledger import Ledger
 from proxy.toll.subject import Subject
 from proxy.toll.terms import Away, Grant, Room, Shortage, Weight
-from proxy.wire import cap_output, change_model, repeats_keys
+from proxy.wire import cap_output, change_model, reads_socket, repeats_keys
 
 _FREE = frozenset({"count_tokens", "files", "models"})  # operations that no provider bills
 _LEAST_EXTENSION = 256  # output tokens
@@ -110,11 +110,21 @@ class Admission:
         subject = make_subject(call)
         self.orders.check(subject)
         if not self.ledger.is_empty:
+            if not reads_socket(call.kind):
+                self._check_unseen(call, subject)
             now_ns = time.time_ns()
             answer = await self._take(call, subject, Weight(1, 1, 1), None, now_ns, frozenset())
             if isinstance(answer, Shortage):
                 raise make_refusal(call, answer, now_ns, None)
             (self._central or self.ledger).settle(call.id, Weight(0, 0, 0))
+
+    def check_unread(self, call: Call) -> None:
+        """Something went up a WebSocket that cannot be read, and may be a call. Raises `Refusal` where a budget must count it."""
+        self._check_unseen(call, make_subject(call))
+
+    def _check_unseen(self, call: Call, subject: Subject) -> None:
+        call.ask = msgspec.structs.replace(call.ask, unbounded=("unread",))
+        self._check_class(call, self.ledger.concerns(subject), Weight(None, 0, 1))
 
     async def admit_message(self, call: Call) -> None:
         """Let one call of a WebSocket through; what it says cannot be rewritten. Raises `Refusal`."""
@@ -190,10 +200,10 @@ class Admission:
         tokens = self.weigher.read_maximum(call)
         if tokens is None:
             return
-        if passage.body is not None and concern.refuses_unbounded is not None and repeats_keys(passage.body):
-            _refuse_unbounded(call, concern.refuses_unbounded, ("repeated_keys",))
         if not self._write_maximum(passage, tokens) and concern.refuses_unbounded is not None:
             _refuse_unbounded(call, concern.refuses_unbounded, ("no_maximum",))
+        if passage.body is not None and concern.refuses_unbounded is not None and repeats_keys(passage.body):  # also beside what was put in
+            _refuse_unbounded(call, concern.refuses_unbounded, ("repeated_keys",))
 
     def _write_maximum(self, passage: Passage, tokens: int) -> bool:
         call, body = passage.call, passage.body

@@ -70,7 +70,8 @@ def read_place(target: str) -> Place:
 def _read_path(path: str) -> Place:
     if not path.startswith("/") or "\\" in path:
         raise Refusal("caller_bad_request", "The request target must be a path, such as /openai/v1/chat/completions.")
-    _refuse_dots(path)
+    if "/." in path or "%" in path:
+        _refuse_dots(path)
     parts = path.split("/", 8)[1:]
     names: dict[str, str | None] = {}
     index = 0
@@ -89,8 +90,7 @@ def _read_path(path: str) -> Place:
 
 
 def _refuse_dots(path: str) -> None:
-    """An upstream may decode a slash (%2f, which stands in names of Bedrock's models) before it resolves dots."""
-    for part in unquote(path).replace("\\", "/").split("/"):
+    for part in re.split(r"[/\\]", unquote(path)):
         if part in (".", ".."):
             raise Refusal("caller_bad_request", "The path holds a dot segment (. or ..).")
 

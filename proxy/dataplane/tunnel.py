@@ -32,7 +32,7 @@ class Tunnel(Relay):
 
     __slots__ = (
         "_tunnel", "_current", "_responses", "_open", "_new_id", "_up", "_down", "_session", "_is_blind",
-        "_admission", "_held", "_judging",
+        "_admission", "_held", "_judging", "_hides_calls",
     )  # fmt: skip
 
     def __init__(
@@ -56,6 +56,7 @@ class Tunnel(Relay):
         self._current: Call | None = None
         self._responses = 0
         self._is_blind = False
+        self._hides_calls = False  # something went up that was not read, and may have begun a call
 
     # --- from the upstream ----------------------------------------------------------------------------------------
 
@@ -127,6 +128,14 @@ class Tunnel(Relay):
             begun = self._read_up(data)
         except Exception:  # reading never touches traffic
             self._go_blind()
+        if (self._hides_calls or self._is_blind) and not self._admission.is_idle:
+            try:
+                self._admission.check_unread(self._call)
+            except Refusal as refusal:
+                self._close_current("caller_gone")
+                self._call.outcome = refusal.name
+                self._refuse(self._call, refusal)
+                return
         if begun and not self._admission.is_idle:
             self._held = [data]
             self._edge.transport.pause_reading()
@@ -140,7 +149,11 @@ class Tunnel(Relay):
         """The calls that begin with what came from the client."""
         if self._is_blind:
             return []
-        return [self._begin(began, len(message)) for message in self._up.feed(data) for began in self._session.client(message)]
+        up, session = self._up, self._session
+        unread = session.unread
+        begun = [self._begin(began, len(message)) for message in up.feed(data) for began in session.client(message)]
+        self._hides_calls |= bool(up.failed or up.dropped or up.binary or session.unread > unread)
+        return begun
 
     async def _judge(self, begun: list[Call]) -> None:
         """Admit the calls that begin with what is held, then send it up; or refuse, and close the socket."""
@@ -155,7 +168,7 @@ class Tunnel(Relay):
         self._connection.write(held[0])
         for data in held[1:]:
             self._send_up(data)
-        if self._held is None and self._edge.transport is not None:
+        if self._held is None and not self.done.done() and self._edge.transport is not None:
             self._edge.transport.resume_reading()
 
     def _refuse(self, call: Call, refusal: Refusal) -> None:

@@ -20,7 +20,7 @@ from proxy.wire.members import repeats_keys
 from proxy.wire.reader import WatchedReader, open_reader
 from proxy.wire.recognise import recognise
 from proxy.wire.rewrite import cap_output, change_model
-from proxy.wire.sockets import Began, Ended, open_socket_reader
+from proxy.wire.sockets import Began, Ended, open_socket_reader, reads_socket
 from proxy.wire.unbounded import UNBOUNDED, makes_output
 from proxy.wire.websocket import FrameTap, agree_deflate, make_frames
 
@@ -41,6 +41,7 @@ __all__ = [
     "open_socket_reader",
     "read_ask",
     "read_limits",
+    "reads_socket",
     "recognise",
     "repeats_keys",
     "request_id",

@@ -36,6 +36,7 @@ class _Counts(msgspec.Struct, gc=False):
     output_tokens_details: _OutputDetails | None = None
     server_tool_use: _ServerTools | None = None
     service_tier: str | None = None
+    speed: str | None = None  # `fast` has a price of its own
 
 
 class _Block(msgspec.Struct, gc=False):
@@ -167,8 +168,10 @@ class MessagesForm:
     def _merge(self, counts: _Counts | None) -> None:
         if counts is None:
             return
-        if counts.service_tier:
-            self._tally.reading.service_tier = counts.service_tier
+        known = self._counts or counts
+        speed = counts.speed or known.speed
+        if tier := speed if speed not in (None, "standard") else counts.service_tier:
+            self._tally.reading.service_tier = tier
         if self._counts is None:
             self._counts = counts
             return

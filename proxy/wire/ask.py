@@ -39,7 +39,7 @@ def read_ask(kind: Kind, body: bytes, content_type: str = "", *, weighed: bool =
     weighs the call (`weighed` False) its contents and tools are not looked into, which takes the longer the more parts there are: no
     media are counted, and its cost is held to be unbounded, for `unread`.
     """
-    if content_type.lower().startswith("multipart/"):
+    if not kind.json_body and content_type.lower().startswith("multipart/"):
         return _read_form(kind, body)
     if not body:
         if kind.json_body:
@@ -79,7 +79,7 @@ def make_ask(kind: Kind, fields: Body, size: int, *, weighed: bool = True) -> As
         stream=stream,
         max_output_tokens=_read_maximum(kind, fields),
         choices=_count_choices(kind, fields, generations),
-        service_tier=_word(fields.service_tier),
+        service_tier=_word(fields.service_tier if fields.speed in (None, "standard") else fields.speed),
         usage_expected=asked,
         json_asked=_asks_json(kind, fields, generations),
         prompt_bytes=size,

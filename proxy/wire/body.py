@@ -81,6 +81,7 @@ class Body(msgspec.Struct):
     max_output_tokens: int | None = None
     n: int | None = None
     service_tier: str | None = None
+    speed: str | None = None  # Anthropic's: `fast` has a price of its own
     response_format: Format | str | None = None
     text: TextOptions | None = None
     output_config: TextOptions | None = None

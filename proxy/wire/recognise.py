@@ -89,6 +89,9 @@ _OBJECTS = (
     (re.compile(r"/(?:files|uploads)(?:/.*)?\Z"), Kind("openai.files", "files")),
     (re.compile(r"/models(?:/.*)?\Z"), Kind("opaque", "models")),
 )
+# what is no object of these where it is posted to: other providers run models so (`POST /models/<name>`), and bill it
+_UNPOSTED = re.compile(r"/models(?:/.*)?\Z|/(?:responses|interactions)/[^/]+(?:/input_items)?\Z")
+_ESCAPED = re.compile(r"%(?:2[dDeE]|3[0-9aA]|4[1-9a-fA-F]|5[0-9aA]|5[fF]|6[1-9a-fA-F]|7[0-9aA]|7[eE])")  # of what needs no escape, and of a colon
 _SOCKETS = {"responses": Kind("openai.responses", "chat"), "realtime": Kind("openai.realtime", "realtime")}
 
 
@@ -110,6 +113,8 @@ def recognise(method: str, path: str, query: str, dialect: str) -> Kind:
 
 @lru_cache(maxsize=2048)
 def _recognise_path(method: str, path: str, dialect: str) -> Kind:
+    if "%" in path:
+        path = _ESCAPED.sub(lambda found: unquote(found[0]), path)  # the same path, as servers read it
     path = path.rstrip("/")
     if method == "POST":
         if found := _GEMINI_MODEL.search(path):
@@ -120,6 +125,8 @@ def _recognise_path(method: str, path: str, dialect: str) -> Kind:
         if kind is not None:
             deployment = _DEPLOYMENT.search(path)
             return replace(kind, model=unquote(deployment[1])[:_MOST_MODEL], needs_model=False) if deployment else kind
+        if _UNPOSTED.search(path):
+            return OPAQUE
     if method == "GET":
         kind = _SOCKETS.get(path.rpartition("/")[2])
         if kind is not None or path.endswith("/live/sessions"):

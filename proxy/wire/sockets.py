@@ -59,6 +59,11 @@ _TRANSCRIBED = Loose(_Transcribed)
 _TRANSCRIPT_DONE = "conversation.item.input_audio_transcription.completed"
 
 
+def reads_socket(kind: Kind) -> bool:
+    """Whether the calls on a socket of this kind are seen."""
+    return kind.format in ("openai.responses", "openai.realtime")
+
+
 def open_socket_reader(kind: Kind, text_limit: int = 65536) -> SocketReader:
     """A reader of the messages of one socket; for kinds without calls on sockets it finds none."""
     return SocketReader(kind, text_limit)
@@ -93,7 +98,7 @@ class SocketReader:
     def client(self, message: str | bytes) -> list[Began]:
         """The calls that a message begins: none or one."""
         data = message.encode("utf-8", "replace") if isinstance(message, str) else message
-        if b'"response.create"' not in data and b'"session.update"' not in data:
+        if b'"response.create"' not in data and b'"session.update"' not in data and b"\\u" not in data:  # any letter may be escaped
             return []
         try:
             up = _UP.decode(data)

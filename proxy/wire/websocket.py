@@ -2,7 +2,7 @@
 
 Follows RFC 6455 (frames, masks, fragments) and RFC 7692 (permessage-deflate, with or without context takeover). It looks at a
 copy, so it answers nothing and closes nothing: bytes that are no WebSocket end the reading (`failed`). Binary and control
-messages pass by. A message over the limit is let go and counted in `dropped`; where it is compressed it is still
+messages pass by (`binary`). A message over the limit is let go and counted in `dropped`; where it is compressed it is still
 inflated, because the next one may refer to it, up to a bound at which the reading ends.
 """
 
@@ -25,12 +25,13 @@ class FrameTap:
     messages, as it has unless the handshake says `…_no_context_takeover` for it.
     """
 
-    __slots__ = ("failed", "dropped", "_deflate", "_keeps_context", "_limit", "_head", "_rest", "_mask", "_kind", "_final", "_is_text", "_compressed",
-                 "_open", "_message", "_size", "_inflater")  # fmt: skip
+    __slots__ = ("failed", "dropped", "binary", "_deflate", "_keeps_context", "_limit", "_head", "_rest", "_mask", "_kind", "_final", "_is_text",
+                 "_compressed", "_open", "_message", "_size", "_inflater")  # fmt: skip
 
     def __init__(self, *, deflate: bool = False, keeps_context: bool = True, limit: int = MESSAGE_LIMIT) -> None:
         self.failed = False
         self.dropped = 0
+        self.binary = 0  # messages
         self._deflate = deflate
         self._keeps_context = keeps_context
         self._limit = limit
@@ -137,7 +138,9 @@ class FrameTap:
         self._open = False
         if self._size > self._limit:
             self.dropped += 1
-        elif self._is_text and not self.failed:
+        elif not self._is_text:
+            self.binary += 1
+        elif not self.failed:
             messages.append(bytes(self._message))
         self._message.clear()
 

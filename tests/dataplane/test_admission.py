@@ -179,3 +179,31 @@ def test_a_call_is_looked_into_only_where_a_budget_or_a_limit_weighs_it(
         assert asked[0].unbounded == names
 
     hold(run, tmp_path, Provider(), script, *settings.pop("budgets", []), **settings)
+
+
+def test_a_model_that_is_run_by_a_post_to_it_is_paid_for(run: Run, tmp_path: Path) -> None:
+    provider = Provider()
+
+    async def script(site: Site) -> None:
+        for target, status in (("/up/v1/models/black/flux/predictions", 403), ("/up/v1/files", 200)):
+            assert (await send(site, ask(), target))[0] == status
+        assert len(provider.got) == 1
+
+    hold(run, tmp_path, provider, script, Budget("all", usd=1))
+
+
+def test_a_body_in_a_coding_that_cannot_be_read_has_no_bound(run: Run, tmp_path: Path) -> None:
+    async def script(site: Site) -> None:
+        status, _, body = await send(site, b"?" * 5000, "/up/v1/embeddings", b"Content-Encoding: compress\r\n")
+        assert (status, body["error"]["code"], body["error"]["weighbridge"]["classes"]) == (403, "policy_call_unbounded", ["unread"])
+
+    hold(run, tmp_path, Provider(), script, Budget("all", tokens=10**6, mode="strict"))
+
+
+def test_a_maximum_in_other_letters_beside_ours_is_refused_under_strict(run: Run, tmp_path: Path) -> None:
+    async def script(site: Site) -> None:
+        status, _, body = await send(site, ask(most=None, Max_Tokens=10**6))
+        assert (status, body["error"]["weighbridge"]["classes"]) == (403, ["repeated_keys"])
+        assert (await send(site, ask(most=5)))[0] == 200
+
+    hold(run, tmp_path, Provider(output_tokens=5), script, Budget("all", usd=1, mode="strict"))

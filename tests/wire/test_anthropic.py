@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+
+import pytest
 
 from proxy.call import Reading, Usage
 
@@ -82,3 +85,13 @@ def test_wrong_types(read: Read, sse: Make) -> None:
 def test_vertex_names_the_model_in_the_path(read: Read) -> None:
     path = "/v1/projects/p/locations/l/publishers/anthropic/models/claude-x:rawPredict"
     assert read(path, b'{"content":[{"type":"text","text":"Hi"}],"usage":{"input_tokens":1,"output_tokens":2}}').text == "Hi"
+
+
+@pytest.mark.parametrize(("speed", "tier"), [("fast", "fast"), ("standard", "standard"), (None, "standard")])
+@pytest.mark.parametrize("stream", [True, False])
+def test_the_fast_mode_has_a_price_of_its_own(read: Read, sse: Make, speed: str | None, tier: str, stream: bool) -> None:
+    usage = {"input_tokens": 10, "output_tokens": 1, "service_tier": "standard", "speed": speed}
+    message = {"id": "m", "type": "message", "model": "claude-x", "content": [], "usage": usage}
+    later = named("message_delta", delta={}, usage={"output_tokens": 4, "service_tier": "standard"})
+    body = sse(named("message_start", message=message), later) if stream else json.dumps(message).encode()
+    assert read(PATH, body, content_type=SSE if stream else "application/json").service_tier == tier

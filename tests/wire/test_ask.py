@@ -218,3 +218,27 @@ def test_what_nobody_weighs_is_read_but_for_its_media_and_counts_as_unbounded(pa
 def test_what_nobody_weighs_is_refused_all_the_same_where_it_is_no_json() -> None:
     with pytest.raises(msgspec.DecodeError):
         read_ask(CHAT, b'{"model":"m","messages":[{', weighed=False)
+
+
+def test_what_only_its_content_type_calls_a_form_is_read_as_the_json_that_its_endpoint_takes() -> None:
+    body = b'{"model":"m","n":100,"tools":[{"type":"web_search"}],\n"user":"name=n",\n\n"max_tokens":5}'
+    asked = read_ask(CHAT, body, "multipart/form-data; boundary=x")
+    assert (asked.model, asked.choices, asked.max_output_tokens, asked.unbounded) == ("m", 100, 5, ("web_search",))
+    with pytest.raises(msgspec.DecodeError):
+        read_ask(CHAT, b'--x\r\nContent-Disposition: form-data; name="model"\r\n\r\nm\r\n--x--', "multipart/form-data; boundary=x")
+
+
+def test_how_many_answers_are_asked_for_counts_also_where_it_is_written_as_a_text() -> None:
+    assert ask(CHAT, model="m", n="8", max_tokens="20") == ask(CHAT, model="m", n=8.0, max_tokens=20.00)
+    assert ask(CHAT, model="m", n="8", max_tokens="20").choices == 8
+    assert ask(GEMINI, generationConfig={"candidateCount": "8", "maxOutputTokens": "20"}).choices == 8
+
+
+@pytest.mark.parametrize(("speed", "tier"), [("fast", "fast"), ("standard", "auto"), (None, "auto")])
+def test_the_fast_mode_is_a_tier(speed: str | None, tier: str) -> None:
+    assert ask(MESSAGES, model="m", service_tier="auto", speed=speed).service_tier == tier
+
+
+@pytest.mark.parametrize(("written", "stream"), [("True", True), ("1", True), (1, True), (1.0, True), ("no", False), (0, False), ([], False)])
+def test_a_stream_is_one_however_it_is_asked_for(written: object, stream: bool) -> None:
+    assert ask(CHAT, model="m", stream=written).stream is stream

@@ -32,6 +32,11 @@ def test_wrong_types_are_absent_and_the_rest_is_read() -> None:
     assert (outer.first_name, outer.inner, outer.items, bytes(outer.raw)) == (None, Inner(), [Inner(2), Inner()], b"[1,2]")
 
 
+@pytest.mark.parametrize(("written", "size"), [('"8"', 8), ('" 8.0 "', 8), ('"1e1"', 10), ('"-3"', -3), ('"8.5"', None), ('"8 of"', None)])
+def test_a_number_may_be_written_as_a_text(written: str, size: int | None) -> None:
+    assert OUTER.decode(b'{"inner":{"size":%s}}' % written.encode()).inner == Inner(size)
+
+
 def test_a_dict_keeps_what_fits_of_it() -> None:
     class Named(msgspec.Struct):
         names: dict[str, int] | None = None

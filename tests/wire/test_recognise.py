@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.wire.recognise import recognise
+from proxy.wire.recognise import OPAQUE, recognise
 
 CASES = [
     ("POST", "/v1/chat/completions", "openai.chat", "chat"),
@@ -100,3 +100,25 @@ def test_queries() -> None:
 def test_long_and_odd_paths_are_opaque() -> None:
     assert recognise("POST", "/x" * 100_000, "&" * 100_000, "openai").format == "opaque"
     assert recognise("POST", "/model/%ff%zz/converse", "", "openai").model is not None
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/models/black-forest-labs/flux/predictions", "/models/gpt2", "/v1/models/g:runIt", "/v1/responses/other", "/v1/interactions/other"]
+)
+def test_what_is_posted_to_a_model_or_an_answer_is_no_question_about_it(path: str) -> None:
+    assert recognise("POST", path, "", "openai") == OPAQUE
+    assert recognise("GET", path, "", "openai") != OPAQUE
+
+
+@pytest.mark.parametrize(
+    ("escaped", "plain"),
+    [
+        ("/v1/%63hat/completion%73", "/v1/chat/completions"),
+        ("/v1beta/models/gemini-2.5-pro%3AgenerateContent", "/v1beta/models/gemini-2.5-pro:generateContent"),
+        ("/openai/%64eployments/a%2Db/chat/completions", "/openai/deployments/a-b/chat/completions"),
+        ("/v1/models%2Fx", "/v1/models%2Fx"),
+    ],
+)
+def test_a_letter_that_is_escaped_for_nothing_is_that_letter(escaped: str, plain: str) -> None:
+    assert recognise("POST", escaped, "", "openai") == recognise("POST", plain, "", "openai")
+    assert (recognise("POST", escaped, "", "openai") == OPAQUE) == ("%" in plain)

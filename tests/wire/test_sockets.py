@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.call import Usage
+from proxy.call import Kind, Usage
 from proxy.wire.recognise import recognise
 from proxy.wire.sockets import Began, Ended, open_socket_reader
 
@@ -42,6 +42,12 @@ def test_two_responses_on_one_socket() -> None:
         )
         assert not socket.is_open
     assert socket.end() is None
+
+
+@pytest.mark.parametrize("kind", [RESPONSES, REALTIME])
+def test_a_type_with_an_escaped_letter_begins_a_call_as_well(kind: Kind) -> None:
+    (began,) = open_socket_reader(kind).client(b'{"type":"response\\u002ecreate","model":"m"}')
+    assert began.ask.stream
 
 
 def test_an_error_ends_a_call() -> None:

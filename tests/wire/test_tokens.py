@@ -63,7 +63,7 @@ def test_nothing_counted_is_no_usage() -> None:
 
 def test_odd_numbers() -> None:
     assert counts(prompt_tokens=-5, completion_tokens=1e30, cost=-1) == Usage(0, 2**53)
-    assert counts(prompt_tokens="5", completion_tokens=2.0) == Usage(0, 2)
+    assert counts(prompt_tokens="5", completion_tokens=2.0) == Usage(5, 2)
 
 
 @pytest.mark.parametrize(
