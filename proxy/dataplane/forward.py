@@ -18,6 +18,9 @@ from proxy.dataplane.upstream import Connection, Pool
 from proxy.errors import Refusal
 from proxy.wire import decoder, read_ask
 
+_SLICE_BYTES = 16 * 1024  # unpacked at once; gzip makes 16 MiB of it at most
+_MOST_RATIO = 100  # of a packed body to what it unpacks to; prompts reach 20
+_SMALL_BYTES = 1024 * 1024  # that any body may unpack to
 _KEPT_BYTES = 64 * 1024  # of each end of a body that is streamed through: where a form's `model` field stands
 
 
@@ -81,15 +84,27 @@ def _too_large(limit: int) -> Refusal:
 
 
 async def decode_body(body: bytes, coding: str | None, limit: int) -> bytes | None:
-    """A readable copy of a body; None if it cannot be decoded (which is the upstream's to judge).
+    """A readable copy of a body; None if it cannot be decoded (which is the upstream's to judge), or grows as only bombs do.
 
     Unpacking happens in a thread: a small bomb may unpack to `limit` bytes, and no other call waits for that.
     """
     if not coding or coding == "identity":
         return body
-    unpack = decoder(coding, limit)
-    content = await asyncio.to_thread(unpack.feed, body)
-    return None if unpack.failed else content
+    return await asyncio.to_thread(_unpack, body, coding, min(limit, _MOST_RATIO * len(body) + _SMALL_BYTES))
+
+
+def _unpack(body: bytes, coding: str, limit: int) -> bytes | None:
+    """First only to see how much it is, so that a bomb is never held; then to keep it."""
+    pieces: list[bytes] = []
+    for keep in (False, True):
+        unpack = decoder(coding, limit)
+        for start in range(0, len(body), _SLICE_BYTES):
+            piece = unpack.feed(body[start : start + _SLICE_BYTES])
+            if unpack.failed:
+                return None
+            if keep:
+                pieces.append(piece)
+    return b"".join(pieces)
 
 
 async def send_stream(call: Call, relay: Relay | Tunnel, connection: Connection, request: web.BaseRequest, limits: Limits) -> None:

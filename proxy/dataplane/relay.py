@@ -23,6 +23,9 @@ from proxy.errors import Refusal
 from proxy.wire import StreamReader, decoder, make_failure, open_reader, read_limits, request_id
 
 _BATCH_BYTES = 8192
+_SLICE_BYTES = 512  # of a packed answer, unpacked at once: some 16 MiB of it at most
+_UNPACKED_BYTES = 64 * 1024 * 1024  # that are read of one packed answer
+_CHAIN_BYTES = 16 * 1024 * 1024  # where it is packed more than once, and a slice may make all of it
 log = logging.getLogger("weighbridge.relay")
 
 
@@ -114,7 +117,7 @@ class Relay:
             self._reader = open_reader(call.kind, call.ask, head.status, fields.get("content-type", ""), fields, watched=watched)
             coding = fields.get("content-encoding")
             if coding and coding != "identity":
-                self._decoder = decoder(coding, 64 * 1024 * 1024)
+                self._decoder = decoder(coding, _CHAIN_BYTES if "," in coding else _UNPACKED_BYTES)
         except Exception:  # reading never touches traffic
             self._go_blind()
 
@@ -123,20 +126,25 @@ class Relay:
         self._call.answer.response_bytes += len(data)
         self._out.append(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
         try:
-            if self._decoder is not None:
-                data = self._decoder.feed(data)
-            reader = self._reader
-            if reader.first_token:
-                self._pending.append(data)
-                self._pending_bytes += len(data)
-                if self._pending_bytes >= _BATCH_BYTES:
-                    self._read_pending()
-            else:
-                reader.feed(data)
-                if reader.first_token:
-                    self._call.answer.first_token_ns = time.time_ns()
+            if self._decoder is None:
+                self._read(data)
+            else:  # in slices, for a little may unpack to a thousand times as much
+                for start in range(0, len(data), _SLICE_BYTES):
+                    self._read(self._decoder.feed(data[start : start + _SLICE_BYTES]))
         except Exception:  # reading never touches traffic
             self._go_blind()
+
+    def _read(self, data: bytes) -> None:
+        reader = self._reader
+        if reader.first_token:
+            self._pending.append(data)
+            self._pending_bytes += len(data)
+            if self._pending_bytes >= _BATCH_BYTES:
+                self._read_pending()
+        else:
+            reader.feed(data)
+            if reader.first_token:
+                self._call.answer.first_token_ns = time.time_ns()
 
     def message_ended(self) -> None:
         if self._chunked:

@@ -87,7 +87,7 @@ class Ground:
         self.numbers = count(1)
         self.early: Play | None = None  # runs once a head is there that says `x-early`
         self.play: Callable[[Exchange, int], Awaitable[bool]] | None = None  # answers requests that say `x-way`
-        self._folder = folder
+        self.folder = folder
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 22)
