@@ -157,6 +157,11 @@ def test_imports_make_no_circle() -> None:
     assert not graph, f"these import each other: {sorted(graph)}"
 
 
+@per_file([path for path in files_below("proxy") if path.suffix in (".lua", ".js")])
+def test_scripts_stay_small(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES_OF_A_FILE
+
+
 @per_file(ALL)
 def test_files_and_functions_stay_small(path: Path) -> None:
     lines = len(path.read_text(encoding="utf-8").splitlines())

@@ -1,7 +1,7 @@
 """One conversation with Redis: commands to the arbiter's script in order, sent together once a turn, and their answers in the same order.
 
 A conversation ends at the first error. Nothing is ever sent twice: what was not answered may have been done or not, and the next
-conversation begins by saying everything anew (`proxy.toll.arbiter`). The script itself stands in `arbiter.lua`.
+conversation begins by saying everything anew (`proxy.toll.arbiter`). The script itself stands in `amounts.lua` and `arbiter.lua`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ except ImportError:  # the extra is not installed
 
 
 KEY = "{weighbridge}"
-SCRIPT = Path(__file__).with_name("arbiter.lua").read_text(encoding="utf-8")
+SCRIPT = "\n".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("amounts.lua", "arbiter.lua"))
 OPEN_S = 1.0  # for a connection and its first answers
 _decode = msgspec.json.decode
 
