@@ -81,6 +81,9 @@ class Dialer:
         places = [self._place] if self._place else await self._names.find()
         stage.append("reach the proxy" if self._proxy else "reach the provider")
         try:
+            if len(places) == 1 and self._proxy is None and self._context is None:  # nothing to race nor to greet: less than half the CPU
+                _, spoken = await asyncio.get_running_loop().create_connection(make, *places[0][1][:2])
+                return spoken
             reached = await race(places)
         except OSError:
             self._names.doubt()
@@ -101,16 +104,13 @@ class Dialer:
         try:
             name = self.host.rstrip(".") if self._context else None
             _, spoken = await loop.create_connection(make, sock=reached, ssl=self._context, server_hostname=name)
-        except ssl.SSLCertVerificationError:
+        except OSError as error:  # ssl.SSLError is one
             if self._context is not None:
                 self._context.session = None
-            raise Refusal(
-                "upstream_unreachable", "The provider's certificate is not valid for the upstream's url, or of no trusted authority: check ca_file."
-            ) from None
-        except OSError:  # ssl.SSLError is one
-            if self._context is not None:
-                self._context.session = None
-            raise Refusal("upstream_unreachable", "The TLS handshake with the provider failed; check its certificate and ca_file.") from None
+            wrong = "The TLS handshake with the provider failed; check its certificate and ca_file."
+            if isinstance(error, ssl.SSLCertVerificationError):
+                wrong = "The provider's certificate is not valid for the upstream's url, or of no trusted authority: check ca_file."
+            raise Refusal("upstream_unreachable", wrong) from None
         return spoken
 
     def keep_session(self, transport: asyncio.BaseTransport) -> None:
@@ -150,8 +150,7 @@ async def race(places: list[Place], head_start_s: float = HEAD_START_S) -> socke
                 running.discard(attempt)
                 error = attempt.exception()
                 if error is None:
-                    running |= done - {attempt}  # one that came in at the same moment is closed with the rest
-                    return attempt.result()
+                    return attempt.result()  # one that came in at the same moment is closed with the rest
                 failure = error
         raise failure
     finally:

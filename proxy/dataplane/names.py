@@ -27,7 +27,7 @@ _MOST_PLACES = 16
 async def resolve(host: str, port: int) -> list[Place]:
     """Ask the system's resolver, in a thread of libuv's. Raises OSError, or UnicodeError for what can be no host name."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [(int(family), address) for family, _, _, _, address in found if family in (socket.AF_INET, socket.AF_INET6)]
+    return [(int(family), address) for family, _, _, _, address in found]
 
 
 class Names:

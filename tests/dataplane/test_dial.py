@@ -9,6 +9,7 @@ import socket
 import pytest
 
 from proxy.config import Upstream
+from proxy.dataplane import dial
 from proxy.dataplane.dial import Dialer, interleave, race
 from proxy.dataplane.names import KEEP_FAILURE_S
 from tests.dataplane.dialled import V4, V6, Dns, listening, refusal, refusing, serve, silent, talk
@@ -73,16 +74,25 @@ def test_who_gives_up_leaves_nothing_open(run, number):
     run(main())
 
 
-def test_two_who_arrive_together_leave_one(run):
+def test_two_who_arrive_together_leave_one(run, monkeypatch):
+    made = []
+
+    async def arrive(place):
+        made.append(socket.socket())
+        return made[-1]
+
+    async def both(running, **how):
+        while not all(attempt.done() for attempt in running):
+            await asyncio.sleep(0)
+        return (running, set()) if len(running) == 2 else (set(), running)
+
     async def main():
-        with listening(128) as listener:
-            before = open_files()
-            for _ in range(20):
-                reached = await race([(V4, listener.getsockname())] * 3, head_start_s=0)
-                reached.close()
-            for _ in range(3):
-                await asyncio.sleep(0)
-            assert open_files() == before
+        monkeypatch.setattr(dial, "_connect", arrive)
+        monkeypatch.setattr(dial.asyncio, "wait", both)
+        reached = await race([(V4, ("a", 1)), (V6, ("b", 1))])
+        await asyncio.sleep(0)
+        assert [one.fileno() == -1 for one in made].count(True) == 1 and reached.fileno() != -1
+        reached.close()
 
     run(main())
 

@@ -9,7 +9,7 @@ import pytest
 
 from proxy.config import Upstream
 from proxy.dataplane.dial import Dialer, make_context
-from tests.dataplane.dialled import serve, talk
+from tests.dataplane.dialled import refusal, serve, talk
 from tests.dataplane.test_upstream import serve_tls
 
 
@@ -34,6 +34,20 @@ def test_a_session_of_another_server_is_of_no_harm(run, certificates):
             dialer._names._port = other
             dialer._names._until = 0.0
             assert not (await talk(dialer)).transport.get_extra_info("ssl_object").session_reused
+
+    run(main())
+
+
+def test_a_session_is_forgotten_when_the_handshake_fails(run, certificates):
+    async def main():
+        async with serve(serve_tls(certificates)) as port, serve() as other:
+            dialer = Dialer(Upstream(f"https://localhost:{port}", ca_file=str(certificates[0])))
+            await talk(dialer)
+            assert dialer._context.session is not None
+            dialer._names._port = other
+            dialer._names._until = 0.0
+            assert await refusal(dialer) == ("upstream_unreachable", "The TLS handshake with the provider failed; check its certificate and ca_file.")
+            assert dialer._context.session is None
 
     run(main())
 
