@@ -1,7 +1,7 @@
 """When a part is down, calls go on and nothing is lost: a test for each row of the table in the README.
 
 The rows of Redis are tested in `tests/test_toll_shared.py`, the death of a plane in `tests/test_supervise.py`, the provider's in
-`tests/dataplane/test_refusals.py`.
+`tests/dataplane/test_refusals.py`, a broken config in `tests/test_reload_live.py`.
 """
 
 import os
