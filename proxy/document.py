@@ -50,6 +50,10 @@ class Faults:
         self.add(path, message)
         self._spoiled.add(path)
 
+    def is_spoiled(self, path: str) -> bool:
+        """Whether what stands at `path` could not be read."""
+        return path in self._spoiled
+
     def in_file_order(self) -> list[Fault]:
         """All of them; those that stand nowhere in the file come first."""
         return sorted(self._found, key=lambda fault: fault.line or 0)

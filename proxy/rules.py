@@ -181,14 +181,18 @@ def _check_dimensions(path: str, rule: Budget | RateLimit, faults: Faults) -> No
             faults.add(f"{path}.match.{dimension}", f"expected one of {', '.join(DIMENSIONS)} or tag:NAME")
 
 
+def _check_any(path: str, rule: Budget | RateLimit, fields: tuple[str, ...], faults: Faults) -> None:
+    if all(getattr(rule, field) is None and not faults.is_spoiled(f"{path}.{field}") for field in fields):
+        faults.add(path, f"limits nothing; set at least one of {', '.join(f'`{field}`' for field in fields)}")
+
+
 def is_dimension(word: str) -> bool:
     """Whether budgets and limits can be kept by it."""
     return word in DIMENSIONS or (word.startswith("tag:") and len(word) > 4)
 
 
 def _check_budget(path: str, budget: Budget, faults: Faults) -> None:
-    if budget.usd is None and budget.tokens is None and budget.calls is None:
-        faults.add(path, "limits nothing; set at least one of `usd`, `tokens` and `calls`")
+    _check_any(path, budget, ("usd", "tokens", "calls"), faults)
     check_amounts(path, {field: getattr(budget, field) for field in _MOST}, faults)
     check_per(f"{path}.per", budget.per, faults)
     try:
@@ -218,8 +222,7 @@ def check_per(path: str, per: str | None, faults: Faults) -> None:
 
 def _check_rate_limit(path: str, limit: RateLimit, faults: Faults) -> None:
     fields = ("requests_per_minute", "input_tokens_per_minute", "output_tokens_per_minute", "concurrent")
-    if all(getattr(limit, field) is None for field in fields):
-        faults.add(path, f"limits nothing; set at least one of {', '.join(fields)}")
+    _check_any(path, limit, fields, faults)
     for field in fields:
         number = getattr(limit, field)
         if number is not None and not 0 < number < 1e12:

@@ -29,7 +29,8 @@ def test_a_budget_and_a_limit_as_they_are_written() -> None:
 @pytest.mark.parametrize(
     ("rule", "expected"),
     [
-        ("{name: a}", "budgets[0]: limits nothing; set at least one of `usd`, `tokens` and `calls`"),
+        ("{name: a}", "budgets[0]: limits nothing; set at least one of `usd`, `tokens`, `calls`"),
+        ("{name: a, usd: x}", "budgets[0].usd: expected"),
         ("{name: a, usd: -1}", "budgets[0].usd: expected 0 or more, and less than 1000000000"),
         ("{name: a, usd: 1, per: fortnight}", "budgets[0].per: expected one of call, hour, day, week, month, lifetime, or a rolling time such as"),
         ("{name: a, usd: 1, per: 400d}", "budgets[0].per: expected one of"),
@@ -51,7 +52,7 @@ def test_faults_of_a_budget(rule: str, expected: str) -> None:
     ("text", "expected"),
     [
         ("budgets: [{name: a, usd: 1}, {name: a, calls: 1}]", "budgets[1].name: is also the name of another one; give each its own"),
-        ("rate_limits: [{name: a}]", "rate_limits[0]: limits nothing; set at least one of requests_per_minute"),
+        ("rate_limits: [{name: a}]", "rate_limits[0]: limits nothing; set at least one of `requests_per_minute`, `input_tokens_per_minute`"),
         ("rate_limits: [{name: a, concurrent: 0}]", "rate_limits[0].concurrent: must be greater than 0; to let nothing through"),
         ("rate_limits: [{name: a, concurrent: 1, burst_s: -1}]", "rate_limits[0].burst_s: expected 0 to 3600 seconds"),
         ("rate_limits: [{name: a, concurrent: 1, queue: {length: -1}}]", "rate_limits[0].queue.length: expected 0 to 100000 calls"),

@@ -44,6 +44,8 @@ def add_amounts(command: argparse.ArgumentParser, who: str) -> None:
 
 def run_issue(options: argparse.Namespace) -> int:
     """Issue a key: it alone goes to the standard output, so that a script can take it."""
+    if options.agent is None and options.team is None:
+        raise BadQuestion("the key names nobody; set --agent, --team or both")
     tags = {}
     for text in options.tag:
         name, sign, value = text.partition("=")

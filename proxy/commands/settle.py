@@ -30,6 +30,8 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Settle a call and say what has changed."""
     config = load(options.config)
+    if options.usd is None and options.tokens is None and not options.nothing:
+        raise BadQuestion("say what the call cost: --usd 0.0123, --tokens IN,OUT, both, or --nothing")
     given, made = read_tokens(options.tokens)
     body = {"id": options.call, "by": options.by, "usd": options.usd, "input_tokens": given, "output_tokens": made, "nothing": options.nothing}
     try:

@@ -183,7 +183,7 @@ def check(word: Word) -> int | None:
     """The nano-USD that a word says. Raises `BadQuestion` for one that says nothing, too much, or what cannot be."""
     told = [word.nothing, word.usd is not None, word.input_tokens is not None or word.output_tokens is not None]
     if not any(told) or (word.nothing and any(told[1:])):
-        raise BadQuestion("say what the call cost: dollars, input and output tokens, both, or nothing")
+        raise BadQuestion("say what the call cost: `usd`, `input_tokens` and `output_tokens`, both, or `nothing`")
     if not word.by.strip() or word.by == TOKENIZER or len(word.by) > 200:
         raise BadQuestion("say who settles the call (by)")
     if (word.input_tokens is None) != (word.output_tokens is None):

@@ -200,10 +200,10 @@ class Admission:
         tokens = self.weigher.read_maximum(call)
         if tokens is None:
             return
-        if passage.body is not None and concern.refuses_unbounded is not None and repeats_keys(passage.body):
-            _refuse_unbounded(call, concern.refuses_unbounded, ("repeated_keys",))
         if not self._write_maximum(passage, tokens) and concern.refuses_unbounded is not None:
             _refuse_unbounded(call, concern.refuses_unbounded, ("no_maximum",))
+        if passage.body is not None and concern.refuses_unbounded is not None and repeats_keys(passage.body):  # also beside what was put in
+            _refuse_unbounded(call, concern.refuses_unbounded, ("repeated_keys",))
 
     def _write_maximum(self, passage: Passage, tokens: int) -> bool:
         call, body = passage.call, passage.body

@@ -197,13 +197,16 @@ class Traffic:
         forward = head.forward
         if call.toll.is_metered:  # an answer that may be cut has to be read as it flows
             forward = [(name, value) for name, value in forward if name.lower() != b"accept-encoding"] + [(b"Accept-Encoding", b"identity")]
-        if way.key is not None:
+        key = way.key
+        if key is None and self.identifier.keys.owns(call.secret):
+            if call.upstream != "demo":
+                text = "A Weighbridge key was presented, but this upstream has no provider key; set its `key: env:NAME`."
+                raise Refusal("policy_no_upstream_key", text)
+            key = "demo"  # the simulated provider takes any
+        if key is not None:
             path, _, query = target.partition("?")
-            forward, query = put_key(forward, query, call.dialect, way.key)
+            forward, query = put_key(forward, query, call.dialect, key)
             target = f"{path}?{query}" if query else path
-        elif self.identifier.keys.owns(call.secret):
-            text = "A Weighbridge key was presented, but this upstream has no provider key; set its `key: env:NAME`."
-            raise Refusal("policy_no_upstream_key", text)
         extra: list[bytes] = []
         if upgrade:
             extra = [b"Connection: Upgrade", b"Upgrade: websocket"]

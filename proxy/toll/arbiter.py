@@ -41,7 +41,7 @@ class Arbiter:
 
     def __init__(self, telephone: Telephone, plane: str, timeout_s: float, everything: Everything, clock: Callable[[], int]) -> None:
         self.others = Others()
-        self.timeouts = self.conversations = self.fenced = 0
+        self.timeouts = self.conversations = self.fenced = self.defects = 0
         self.recalled: Callable[[list[tuple[str, int, int]]], None] | None = None  # told once what Redis knew of this plane
         self._telephone = telephone
         self._plane = plane
@@ -131,7 +131,6 @@ class Arbiter:
     async def start(self, wait_s: float) -> None:
         """Begin to keep in touch; returns when it can be asked, or after `wait_s` when it cannot yet."""
         self._task = asyncio.create_task(self._run(), name="arbiter")
-        self._task.add_done_callback(_tell_defect)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
                 while not self.is_open:
@@ -156,19 +155,28 @@ class Arbiter:
     async def _run(self) -> None:
         while True:
             began_s = time.monotonic()
-            talk = self._telephone.call()
             try:
-                await talk.open()
-                await self._join(talk)
-                await self._converse(talk)
+                await self._hold_talk()
             except ENDINGS as error:
                 self._note_end(error)
-            finally:
-                self._talk = None
-                self._joined.clear()
-                await talk.close()
+            except Exception:  # the talk's: a defect costs one conversation; without any, what others know of this plane would stay for ever
+                self.defects += 1
+                began_s = time.monotonic()  # however long it lasted, a pause comes first
+                log.exception("a defect ended a conversation with Redis; the next one begins with everything")
             has_lasted = time.monotonic() - began_s > 2 * _RETRY_S
             await asyncio.sleep(0 if has_lasted else _RETRY_S * random.uniform(0.5, 1))
+
+    async def _hold_talk(self) -> None:
+        """One conversation from its beginning to its end."""
+        talk = self._telephone.call()
+        try:
+            await talk.open()
+            await self._join(talk)
+            await self._converse(talk)
+        finally:
+            self._talk = None
+            self._joined.clear()
+            await talk.close()
 
     def _note_end(self, error: BaseException) -> None:
         if isinstance(error, Broken) and str(error) == "fenced":
@@ -263,11 +271,6 @@ class Arbiter:
         opens_s = time.monotonic() + (opens_us - redis_us) / 1e6
         self._opens_s = min(opens_s, self._opens_s) if opens_us == self._opens_us else opens_s  # an answer may have been long on its way
         self._opens_us = opens_us
-
-
-def _tell_defect(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (defect := task.exception()) is not None:
-        log.critical("a defect ended all talk with Redis; calls under budgets are refused or shared until a restart", exc_info=defect)
 
 
 def _split(lines: Iterator[str]) -> Iterator[str]:

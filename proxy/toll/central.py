@@ -73,9 +73,9 @@ class Central:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Since the start: decisions that did not come in time, grants given back, conversations begun, and broken off by a namesake."""
-        arbiter = self._arbiter
-        return {"timeouts": arbiter.timeouts, "late": self.late, "conversations": arbiter.conversations, "fenced": arbiter.fenced}
+        """Since the start: decisions that did not come in time, grants given back, conversations begun, broken off by a namesake, by a defect."""
+        one = self._arbiter
+        return {"timeouts": one.timeouts, "late": self.late, "conversations": one.conversations, "fenced": one.fenced, "defects": one.defects}
 
     # --- a call -----------------------------------------------------------------------------------------------------
 

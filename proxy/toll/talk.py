@@ -1,7 +1,7 @@
 """One conversation with Redis: commands to the arbiter's script in order, sent together once a turn, and their answers in the same order.
 
 A conversation ends at the first error. Nothing is ever sent twice: what was not answered may have been done or not, and the next
-conversation begins by saying everything anew (`proxy.toll.arbiter`). The script itself stands in `arbiter.lua`.
+conversation begins by saying everything anew (`proxy.toll.arbiter`). The script itself stands in `amounts.lua` and `arbiter.lua`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ except ImportError:  # the extra is not installed
 
 
 KEY = "{weighbridge}"
-SCRIPT = Path(__file__).with_name("arbiter.lua").read_text(encoding="utf-8")
+SCRIPT = "\n".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("amounts.lua", "arbiter.lua"))
 OPEN_S = 1.0  # for a connection and its first answers
 _decode = msgspec.json.decode
 
@@ -38,7 +38,8 @@ Heard = Callable[[Answer | None], None]  # told the answer; None: the conversati
 
 
 class Broken(Exception):
-    """The conversation cannot go on: `lost` (data, or the Redis that held it), `fenced` (someone else speaks under this name), `silent`."""
+    """The conversation cannot go on: `lost` (data, or the Redis that held it), `fenced` (someone else speaks under this name), `silent`, or
+    `disconnected`."""
 
 
 ENDINGS = (Broken, RedisError, OSError, TimeoutError, EOFError, msgspec.DecodeError)
@@ -143,7 +144,16 @@ class Talk:
                 (verb, *words), heard = self._outbox.popleft()
                 packed += pack("EVALSHA", self._script, "1", KEY, verb, self._plane, self.token, *words)
                 self._pending.append((heard, now))
+            await self._send(packed)
+
+    async def _send(self, packed: list[bytes]) -> None:
+        """Send over this conversation's connection. The client would open another in its place, and say the middle of a talk there."""
+        if not self._connection.is_connected:
+            raise Broken("disconnected")
+        try:
             await self._connection.send_packed_command(packed, check_health=False)
+        except RuntimeError as error:  # so uvloop says that a transport has been closed, before its reader knows
+            raise Broken("disconnected") from error
 
     def _take_moves(self) -> str:
         moves, self._moves = self._moves, {}

@@ -19,6 +19,7 @@ T = TypeVar("T")
 FAULTS = (msgspec.DecodeError, RecursionError, UnicodeError)  # all that decoding foreign bytes raises
 _MOST = 2**53  # counts above this are noise; they would not fit the columns of any store
 _ABSENT = object()
+_TRUE = ("true", "t", "yes", "y", "on", "1")
 _NUMBER = re.compile(r"\s*[+-]?[0-9]{1,15}(?:\.0{1,9})?(?:[eE][+-]?[0-9]{1,2})?\s*")
 
 
@@ -78,6 +79,8 @@ def _fit_one(value: Any, kind: Any) -> Any:
             return _ABSENT
         values = {name: _fit(item, typing.get_args(kind)[1]) for name, item in value.items()}
         return {name: item for name, item in values.items() if item is not _ABSENT}
+    if kind is bool and isinstance(value, (str, int, float)):  # as servers in Python take it
+        return str(value).lower() in _TRUE if value not in (0, 1) else bool(value)
     if kind is int and isinstance(value, str) and _NUMBER.fullmatch(value):  # as protobuf's JSON may write it, and many a server takes it
         value = float(value)
     if kind is int and isinstance(value, float) and value.is_integer():

@@ -49,6 +49,11 @@ _MAKERS: dict[str, Maximum | None] = {
     **dict.fromkeys(("deepseek.", "qwen.", "moonshot", "minimax.", "zai.", "google.", "nvidia."), _CHAT),
 }
 
+# all objects within a body that may keep a maximum
+HOLDERS = frozenset(
+    name for one in (*_MAXIMA.values(), *_MAKERS.values()) if one is not None for name in (*one.holders, *(aside for aside, _ in one.asides))
+)
+
 
 def find_maximum(kind: Kind, provider: str | None = None) -> Maximum | None:
     """Where a body of this kind has its maximum; None where it has none, or none that is known.

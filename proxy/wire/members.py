@@ -13,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from proxy.wire.loose import FAULTS
+from proxy.wire.maxima import HOLDERS
 
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _OPENED = re.compile(rb"[ \t\r\n]*\{[ \t\r\n]*")
@@ -41,9 +42,14 @@ def find_members(body: bytes, start: int = 0, end: int | None = None) -> list[Me
 
 
 def repeats_keys(body: bytes) -> bool:
-    """Whether a key stands more than once at the top of an object: then a provider may read another request than we do."""
+    """Whether a key stands more than once, there or where a maximum is kept: then a provider may read another request than we do.
+
+    Servers in Go (Ollama) read keys without regard to case.
+    """
     members = find_members(body) or ()
-    return len({member.key for member in members}) < len(members)
+    if len({member.key.lower() for member in members}) < len(members):
+        return True
+    return any(repeats_keys(body[member.start : member.end]) for member in members if member.key in HOLDERS)
 
 
 def after_bracket(body: bytes, start: int = 0) -> int:

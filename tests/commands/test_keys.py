@@ -44,7 +44,7 @@ def test_a_key_of_the_config_is_listed_and_revoked(office: Office, capsys: pytes
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (["issue"], 2, "names nobody; set `agent`, `team` or both"),
+        (["issue"], 2, "names nobody; set --agent, --team or both"),
         (["issue", "--agent", "a", "--tag", "stage"], 2, "--tag takes NAME=VALUE"),
         (["issue", "--agent", "a", "--expires", "soon"], 2, "expires: expected a date"),
         (["revoke", "k"], 1, "there is no key of this id"),

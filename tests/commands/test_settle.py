@@ -95,6 +95,8 @@ def test_wrong_words_and_refusals_say_what_to_do(config: str, port: AdminPort, c
     for text in ("12", "1,2,3", "1,-2", "a,b"):
         assert main(["settle", "call-1", "--tokens", text, "--config", config]) == 2
     assert port.sent == [] and "as 1200,350" in capsys.readouterr().err
+    assert main(["settle", "call-1", "--config", config]) == 2
+    assert port.sent == [] and "--usd 0.0123" in capsys.readouterr().err
     port.status, port.answer = 404, {"error": "call_unknown", "message": "there is no record of this call"}
     assert main(["settle", "call-9", "--nothing", "--config", config]) == 1
     assert "there is no record of this call" in capsys.readouterr().err

@@ -94,7 +94,7 @@ def post(path: str, body: bytes, headers: bytes = b"", connection: bytes = b"clo
 
 @contextlib.asynccontextmanager
 async def open_site(folder: Path, script: Script, limits: Limits | None = None, **settings: object) -> AsyncIterator[Site]:
-    """A running data plane with one upstream `up`, which runs `script` on each of its connections."""
+    """A running data plane with one upstream, `up` and `demo` alike, which runs `script` on each of its connections."""
 
     async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
@@ -104,7 +104,7 @@ async def open_site(folder: Path, script: Script, limits: Limits | None = None, 
     upstream = await asyncio.start_server(meet, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{upstream.sockets[0].getsockname()[1]}"
     config = Config(state_dir=str(folder), demo=False, upstreams={"up": Upstream(url=url)}, limits=limits or Limits(), **settings)  # type: ignore[arg-type]
-    plane = DataPlane(config, None)
+    plane = DataPlane(config, url)
     server = EdgeServer(plane.answer, header_bytes=config.limits.header_bytes)
     listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
     try:

@@ -198,3 +198,12 @@ def test_a_body_in_a_coding_that_cannot_be_read_has_no_bound(run: Run, tmp_path:
         assert (status, body["error"]["code"], body["error"]["weighbridge"]["classes"]) == (403, "policy_call_unbounded", ["unread"])
 
     hold(run, tmp_path, Provider(), script, Budget("all", tokens=10**6, mode="strict"))
+
+
+def test_a_maximum_in_other_letters_beside_ours_is_refused_under_strict(run: Run, tmp_path: Path) -> None:
+    async def script(site: Site) -> None:
+        status, _, body = await send(site, ask(most=None, Max_Tokens=10**6))
+        assert (status, body["error"]["weighbridge"]["classes"]) == (403, ["repeated_keys"])
+        assert (await send(site, ask(most=5)))[0] == 200
+
+    hold(run, tmp_path, Provider(output_tokens=5), script, Budget("all", usd=1, mode="strict"))

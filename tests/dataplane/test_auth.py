@@ -155,3 +155,15 @@ def test_budgets_are_kept_by_key_and_by_tag(run: Run, tmp_path: Path) -> None:
         assert (await send(site))[0] == 200
 
     hold(run, tmp_path, Provider(), script, budgets=[Budget("each", calls=1, each=["key", "tag:stage"])])
+
+
+def test_the_simulated_provider_is_called_with_a_key_of_ours_and_does_not_see_it(run: Run, tmp_path: Path) -> None:
+    provider = Provider()
+
+    async def script(site: Site) -> None:
+        assert (await send(site, b"x-api-key: wbk_alice\r\n", "/demo/v1/chat/completions"))[0] == 200
+        assert (await site.record(1))["agent"] == "alice"
+        (head,) = provider.heads
+        assert b"x-api-key: demo\r\n" in head and b"wbk_" not in head
+
+    hold(run, tmp_path, provider, script, auth="required")

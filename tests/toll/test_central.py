@@ -144,6 +144,7 @@ def test_an_extension_is_decided_over_all_planes(server: RedisServer) -> None:
             extending = asyncio.create_task(one.extend("1", Weight(0, 9, 0), time.time_ns()))
             one.settle("1", Weight(25))
             assert await extending is None
+            await until(lambda: server.check_sums() == {"all.usd@": (25, 40)})
             assert await two.extend("2", Weight(35, 0, 0), time.time_ns()) == {"all.usd@": 75}
             server.freeze()
             central = Central(two.ledger, Settings(timeout_s=0.01), server.url, "nobody")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -113,6 +114,58 @@ def test_killed_and_started_empty(server: RedisServer) -> None:
             await until(lambda: not (one.is_away or two.is_away))
             await until(lambda: server.check_sums() == {"all.usd@": (55, 0)})
             assert (await reserve(one, "more", 46)).room == 45
+
+    asyncio.run(scenario())
+
+
+def break_sending(central: Central, error: Exception) -> None:
+    """The next command of this plane's conversation fails so."""
+
+    async def fail(*_: object, **__: object) -> None:
+        raise error
+
+    central._arbiter._talk._connection.send_packed_command = fail  # type: ignore[union-attr]
+
+
+def test_a_defect_costs_one_conversation_and_nothing_stays_reserved(server: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        async with planes(server, 2) as (one, two):
+            assert isinstance(await reserve(one, "1", 40), Grant)
+            break_sending(one, AttributeError("'NoneType' object has no attribute 'writelines'"))
+            one.settle("1", Weight(30))
+            await until(lambda: server.check_sums() == {"all.usd@": (30, 0)})
+            assert one.counts["defects"] == 1 and two.counts["defects"] == 0
+            await until(lambda: not one.is_away)
+            assert isinstance(await reserve(one, "2", 70), Grant)
+
+    asyncio.run(scenario())
+    assert "a defect ended a conversation" in caplog.text and "writelines" in caplog.text
+
+
+def test_a_transport_that_is_closed_already_is_no_defect(server: RedisServer) -> None:
+    async def scenario() -> None:
+        async with planes(server) as central:
+            assert isinstance(await reserve(central, "1", 40), Grant)
+            break_sending(central, RuntimeError("unable to perform operation on <UnixTransport closed=True>; the handler is closed"))
+            central.settle("1", Weight(30))
+            await until(lambda: server.check_sums() == {"all.usd@": (30, 0)})
+            assert central.counts["defects"] == 0 and central.counts["conversations"] == 2
+
+    asyncio.run(scenario())
+
+
+def test_the_middle_of_a_conversation_is_not_said_over_a_new_connection(server: RedisServer) -> None:
+    """As when the reader has found the connection closed, and the writer is woken in the same turn."""
+
+    async def scenario() -> None:
+        async with planes(server) as central:
+            connection = central._arbiter._talk._connection  # type: ignore[union-attr]
+            assert isinstance(await reserve(central, "1", 40), Grant)
+            await connection.disconnect(nowait=True)
+            connection.connect_check_health = AsyncMock()
+            central.settle("1", Weight(30))
+            await until(lambda: server.check_sums() == {"all.usd@": (30, 0)})
+            assert not connection.connect_check_health.called and central.counts["defects"] == 0 and central.counts["conversations"] == 2
 
     asyncio.run(scenario())
 

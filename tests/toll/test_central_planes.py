@@ -15,8 +15,10 @@ from proxy.rules import Ledger as Settings
 from proxy.toll.central import Central
 from proxy.toll.ledger import Ledger
 from proxy.toll.subject import Subject
+from proxy.toll.talk import Telephone
 from proxy.toll.terms import Grant, Weight
 from tests.toll.plane_process import BUDGETS, LIMIT
+from tests.toll.planes import planes, reserve, spend, until
 from tests.toll.redis_server import RedisServer
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -72,3 +74,25 @@ async def spend_rest(server: RedisServer) -> int:
         spent += 500
     await central.stop()
     return spent
+
+
+def test_a_plane_that_broke_off_when_it_had_only_begun_is_spoken_for_by_the_others(server: RedisServer) -> None:
+    async def scenario() -> None:
+        async with planes(server, 2) as (one, two):
+            await spend(one, "1", 40)
+            await until(lambda: two.balances(time.time_ns())[0].spent == 40)
+            await one.stop()
+            talk = Telephone(server.url, "plane-0").call()
+            await talk.open()
+            server.flush()
+            await talk.begin("an era", 0.2)
+            await talk.close()
+            await until(lambda: two.counts["conversations"] == 2)
+            await until(lambda: server.check_sums() == {"all.usd@": (40, 0)})
+            await until(lambda: not two.is_away)
+            assert (await reserve(two, "2", 61)).room == 60
+            await one.start()
+            await until(lambda: server.read_planes()["plane-0"] == {"all.usd@": (40, 0)} and not one.is_away)
+            assert server.check_sums() == {"all.usd@": (40, 0)}, "its own word is not added to it"
+
+    asyncio.run(scenario())

@@ -237,3 +237,8 @@ def test_how_many_answers_are_asked_for_counts_also_where_it_is_written_as_a_tex
 @pytest.mark.parametrize(("speed", "tier"), [("fast", "fast"), ("standard", "auto"), (None, "auto")])
 def test_the_fast_mode_is_a_tier(speed: str | None, tier: str) -> None:
     assert ask(MESSAGES, model="m", service_tier="auto", speed=speed).service_tier == tier
+
+
+@pytest.mark.parametrize(("written", "stream"), [("True", True), ("1", True), (1, True), (1.0, True), ("no", False), (0, False), ([], False)])
+def test_a_stream_is_one_however_it_is_asked_for(written: object, stream: bool) -> None:
+    assert ask(CHAT, model="m", stream=written).stream is stream

@@ -245,7 +245,7 @@ def test_a_body_that_is_not_read_is_named_by_its_kind() -> None:
         ("/v1/embeddings", False),
         ("/v1/messages/count_tokens", False),
         ("/v2/rerank", False),
-        ("/v1/models", False),
+        ("/v1/models/some/predictions", True),
     ],
 )
 def test_which_calls_are_billed_for_output(path: str, makes: bool) -> None:
