@@ -1,14 +1,20 @@
-"""When a part is down, calls go on and nothing is lost: a full disk, a broken or held database, no price book."""
+"""When a part is down, calls go on and nothing is lost: a test for each row of the table in the README.
+
+The rows of Redis are tested in `tests/test_toll_shared.py`, the death of a plane in `tests/test_supervise.py`, the provider's in
+`tests/dataplane/test_refusals.py`, a broken config in `tests/test_reload_live.py`.
+"""
 
 import os
+import re
 import resource
+import signal
 import subprocess
 import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
 
-from tests.test_supervise import ASK, serve, wait_until
+from tests.test_supervise import ASK, SERVE, Bridge, serve, wait_until, write_config
 
 
 def gauge(bridge, name: str) -> float | None:
@@ -101,3 +107,72 @@ def test_without_a_price_book_calls_go_on_and_only_overrides_know_a_cost(tmp_pat
     (other,) = calls.values()
     assert (other["outcome"], other["cost_nano_usd"]) == ("ok", None) and other["input_tokens"] > 0
     assert "price book" in (tmp_path / "log").read_text()
+
+
+def test_a_frozen_control_plane_holds_up_no_call_and_loses_no_record(tmp_path):
+    with serve(tmp_path, capture={"content": True}) as bridge:
+        bridge.post("/a/before/demo/v1/chat/completions", ASK)
+        bridge.wait_for_calls(1)
+        frozen = bridge.child("proxy.controlplane.plane")
+        os.kill(frozen, signal.SIGSTOP)  # its sockets stay, and nobody empties them
+        try:
+            for _ in range(40):
+                bridge.post("/a/during/demo/v1/chat/completions", ASK)
+            wait_until(lambda: len(bridge.journal_calls()) == 41)
+        finally:
+            os.kill(frozen, signal.SIGCONT)
+        assert len(bridge.wait_for_calls(41)) == 41 and bridge.child("proxy.controlplane.plane") == frozen
+
+
+def test_without_the_sample_socket_texts_are_dropped_and_counted_and_records_are_not(tmp_path):
+    path = tmp_path / "state" / "samples.sock"
+    with serve(tmp_path, capture={"content": True}) as bridge:
+        bridge.post("/a/before/demo/v1/chat/completions", ASK)
+        bridge.wait_for_calls(1)
+        path.rename(path.with_suffix(".gone"))
+        for _ in range(20):
+            bridge.post("/a/during/demo/v1/chat/completions", ASK)
+        assert len(bridge.wait_for_calls(21)) == 21
+        path.with_suffix(".gone").rename(path)
+        wait_until(lambda: (gauge(bridge, "weighbridge_samples_dropped_total") or 0) >= 20)
+        bridge.post("/a/after/demo/v1/chat/completions", ASK)
+        assert len(bridge.wait_for_calls(22)) == 22
+
+
+def test_a_log_that_nobody_reads_or_that_is_closed_holds_up_no_call_and_no_stop(tmp_path):
+    for name, is_closed in (("full", False), ("closed", True)):
+        folder = tmp_path / name
+        folder.mkdir()
+        ours, theirs = os.pipe()
+        os.set_blocking(theirs, False)
+        try:
+            while not is_closed and os.write(theirs, b"x" * 65536):
+                pass
+        except BlockingIOError:
+            os.set_blocking(theirs, True)  # it is full: whoever writes to it now waits for good
+        os.set_blocking(theirs, True)
+        if is_closed:
+            os.close(ours)
+        path = write_config(folder, limits={"stop_grace_s": 1})
+        process = subprocess.Popen([*SERVE, "--config", str(path)], stdout=subprocess.PIPE, stderr=theirs, text=True)
+        assert process.stdout is not None
+        try:
+            said = ""
+            while "Where to look" not in said:
+                said += process.stdout.readline()
+            bridge = Bridge(process, re.search(r"ready on (\S+)", said)[1], re.search(r"Where to look: (\S+)/ ", said)[1], folder)
+            for _ in range(3):
+                os.kill(bridge.child("proxy.controlplane.plane"), signal.SIGKILL)  # each death is a line of the supervisor's
+                bridge.post("/a/any/demo/v1/chat/completions", ASK)
+                (folder / "state" / "orders.json").write_text("{")  # and this one of the data plane's
+                bridge.post("/a/any/demo/v1/chat/completions", ASK)
+            assert len(bridge.wait_for_calls(6)) == 6
+            process.terminate()
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+            os.close(theirs)
+            if not is_closed:
+                os.close(ours)
