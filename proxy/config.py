@@ -9,22 +9,17 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-import ssl
 import typing
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 import msgspec
 
 from proxy.document import Fault, Faults, read
 from proxy.rules import Budget, Headroom, Key, Ledger, RateLimit, Reserving, check_keys, check_rules
+from proxy.upstream import Upstream, check_upstream, find_proxy
 
-Dialect = Literal["openai", "anthropic", "gemini", "bedrock", "cohere", "ollama"]
-DIALECTS: tuple[str, ...] = typing.get_args(Dialect)
-RESERVED = frozenset({"a", "agent", "t", "s", "healthz", "readyz", "metrics", "api"})
 _SOCKET_PATH_BYTES = 107  # sun_path of unix(7), less its end
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 
 
 class ConfigError(Exception):
@@ -46,18 +41,6 @@ class Listen(_Section):
     port: int = 8787
 
 
-class Upstream(_Section):
-    """A provider endpoint. The caller's path behind `/<name>` is appended to `url`."""
-
-    url: str
-    dialect: Dialect = "openai"
-    key: str = "client"  # "client": the caller's credential passes through; "env:NAME": ours replaces it
-    prices: str | None = None  # provider id in the price book; default: derived from the name and host
-    model_optional: bool = False  # let requests without a model through (llama.cpp and the like)
-    sign: str | None = None  # "aws:REGION": re-sign with the AWS identity of the environment (Bedrock)
-    ca_file: str | None = None  # trust this CA bundle instead of the system's
-
-
 class Limits(_Section):
     """Bounds of the data plane. Sizes in bytes, times in seconds."""
 
@@ -68,6 +51,12 @@ class Limits(_Section):
     first_byte_s: float = 600.0
     idle_s: float = 300.0
     idle_connection_s: float = 30.0  # how long an unused upstream connection is kept
+    idle_client_s: float = 75.0  # and an unused client connection
+    head_s: float = 10.0  # for a request's head to come, from its first byte on
+    body_s: float = 30.0  # for its body, and a second more for each body_bytes_per_s that came
+    body_bytes_per_s: int = 1024
+    write_idle_s: float = 30.0  # how long a client may take nothing of its answer
+    client_connections: int = 16384  # from one address
     stop_grace_s: float = 10.0
 
 
@@ -166,8 +155,9 @@ class Config(_Section):
     @property
     def secrets(self) -> list[str]:
         """Every secret this process holds, to be redacted by value wherever text is kept."""
-        names = [one.key[4:] for one in self.upstreams.values() if one.key.startswith("env:")]
-        return [value for name in names if (value := os.environ.get(name))]
+        keys = [os.environ.get(one.key[4:]) for one in self.upstreams.values() if one.key.startswith("env:")]
+        ways = [way for one in self.upstreams.values() if one.proxy is not None and (way := find_proxy(one.proxy, os.environ))]
+        return [value for value in (*keys, *(way.password for way in ways), *(way.credentials for way in ways)) if value]
 
 
 def load(path: Path | str | None, environment: typing.Mapping[str, str] = os.environ) -> Config:
@@ -198,7 +188,7 @@ def _cross_check(config: Config, environment: typing.Mapping[str, str], faults: 
     """What no single field can tell: names, addresses, references, the environment. A value that was at fault may be None."""
     _check_addresses(config, faults)
     for name, upstream in config.upstreams.items():
-        _check_upstream(name, upstream, environment, faults)
+        check_upstream(name, upstream, environment, faults)
     if not config.upstreams and not config.demo:
         faults.add("upstreams", "is empty and the demo is off: there is nowhere to send a call; name at least one upstream")
     for section in ("limits", "journal"):
@@ -255,40 +245,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _check_upstream(name: str, upstream: Upstream, environment: typing.Mapping[str, str], faults: Faults) -> None:
-    path = f"upstreams.{name}"
-    if not _NAME.match(name):
-        faults.add(path, "a name is lower-case letters, digits, `-` and `_`, and starts with a letter or digit")
-    elif name in RESERVED or name == "demo":
-        faults.add(path, "this name is reserved; choose another")
-    if not _usable_url(upstream.url or ""):
-        faults.add(f"{path}.url", "expected http://host[:port][/path] or https://…, without user, query or fragment")
-    if upstream.key != "client":
-        variable = upstream.key[4:] if upstream.key.startswith("env:") else ""
-        if not variable:
-            faults.add(f"{path}.key", "expected `client` or `env:NAME`; a secret itself never stands in this file")
-        elif not environment.get(variable):
-            faults.add(f"{path}.key", f"the environment variable {variable} is not set; set it, or use `key: client`")
-    if upstream.sign is not None and not re.fullmatch(r"aws:[a-z0-9-]+", upstream.sign):
-        faults.add(f"{path}.sign", "expected `aws:REGION`, for example aws:us-east-1")
-    if upstream.ca_file is not None:
-        try:
-            ssl.create_default_context(cafile=upstream.ca_file)
-        except OSError as error:  # SSLError is one
-            faults.add(f"{path}.ca_file", "no such file" if isinstance(error, FileNotFoundError) else "holds no certificates in PEM form")
-
-
-def _usable_url(text: str) -> bool:
-    try:
-        url = urlsplit(text)
-        return bool(
-            re.fullmatch(r"[!-~]+", text)
-            and url.scheme in ("http", "https")
-            and url.hostname
-            and url.port != 0
-            and not (url.query or url.fragment or url.username)
-        )
-    except ValueError:  # a port or an IPv6 address that is none
-        return False

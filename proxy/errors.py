@@ -7,6 +7,7 @@
     │   ├── caller_model_absent     400  the body names no model
     │   ├── caller_unknown_upstream 404  the path names no configured upstream
     │   ├── caller_body_too_large   413  the body is over limits.body_bytes or limits.upload_bytes
+    │   ├── caller_too_slow         408  the request did not come within limits.head_s or limits.body_s
     │   ├── caller_key_absent       401  auth is required, and no virtual key was presented
     │   └── caller_key_unknown      401  the virtual key is not known, expired or revoked
     ├── policy_*       a rule of the operator
@@ -51,6 +52,7 @@ STATUSES = {
     "caller_model_absent": 400,
     "caller_unknown_upstream": 404,
     "caller_body_too_large": 413,
+    "caller_too_slow": 408,
     "caller_key_absent": 401,
     "caller_key_unknown": 401,
     "policy_no_upstream_key": 403,
@@ -105,6 +107,7 @@ _ANTHROPIC = {
     402: "billing_error",
     403: "permission_error",
     404: "not_found_error",
+    408: "timeout_error",
     413: "request_too_large",
     429: "rate_limit_error",
     500: "api_error",
@@ -119,6 +122,7 @@ _GOOGLE = {
     402: "RESOURCE_EXHAUSTED",
     403: "PERMISSION_DENIED",
     404: "NOT_FOUND",
+    408: "DEADLINE_EXCEEDED",
     413: "INVALID_ARGUMENT",
     429: "RESOURCE_EXHAUSTED",
     500: "INTERNAL",
@@ -133,6 +137,7 @@ _BEDROCK = {
     402: "ServiceQuotaExceededException",
     403: "AccessDeniedException",
     404: "ResourceNotFoundException",
+    408: "ModelTimeoutException",
     413: "ValidationException",
     429: "ThrottlingException",
     500: "InternalServerException",

@@ -95,7 +95,7 @@ def test_checks_what_no_single_value_can_tell(text: str, expected: str) -> None:
         ("u", ", key: env:NO", "line 1: upstreams.u.key: the environment variable NO is not set; set it, or use `key: client`"),
         ("u", ", sign: us-east-1", "line 1: upstreams.u.sign: expected `aws:REGION`, for example aws:us-east-1"),
         ("u", ", ca_file: /no/such", "line 1: upstreams.u.ca_file: no such file"),
-        ("u", ", ca_file: /dev/null", "line 1: upstreams.u.ca_file: holds no certificates in PEM form"),
+        ("u", f", ca_file: '{__file__}'", "line 1: upstreams.u.ca_file: holds no certificate in PEM"),
     ],
 )
 def test_checks_upstreams(name: str, fields: str, expected: str) -> None:

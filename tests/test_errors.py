@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
 from proxy import errors
-from proxy.config import Dialect
 from proxy.errors import ENDINGS, OUTCOMES, STATUSES, Refusal, body
+from proxy.upstream import DIALECTS
 
-DIALECTS = get_args(Dialect)
 MESSAGE_AT = {
     "openai": ("error", "message"),
     "anthropic": ("error", "message"),

@@ -17,7 +17,7 @@ LONGER: dict[str, int] = {}
 
 _SHARED = (
     "proxy.call", "proxy.record", "proxy.errors", "proxy.config", "proxy.rules", "proxy.orders", "proxy.wire", "proxy.pricing", "proxy.toll",
-    "proxy.reload", "proxy.token", "proxy.document", "proxy.log",
+    "proxy.reload", "proxy.token", "proxy.document", "proxy.log", "proxy.upstream",
 )  # fmt: skip
 # What each part may import of ours, itself aside; the longest matching name decides.
 FLOORS: dict[str, tuple[str, ...]] = {
@@ -26,7 +26,8 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "proxy.errors": (),
     "proxy.document": (),
     "proxy.rules": ("proxy.document",),
-    "proxy.config": ("proxy.document", "proxy.rules"),
+    "proxy.upstream": ("proxy.document",),
+    "proxy.config": ("proxy.document", "proxy.rules", "proxy.upstream"),
     "proxy.token": (),
     "proxy.log": (),
     "proxy.reload": ("proxy.document", "proxy.config"),

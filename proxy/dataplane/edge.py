@@ -18,14 +18,15 @@ from aiohttp import web
 from aiohttp.http_parser import HttpRequestParser
 from aiohttp.web_protocol import RequestHandler
 
+from proxy.config import Limits
+from proxy.dataplane.watch import Watch
 from proxy.errors import Refusal, body
 
 SECOND = b"X-Weighbridge-Second-"  # stands before the name, so that its spelling stays
-_MAX_HEAD_BYTES = 64 * 1024
 _REASONS = {
-    400: b"Bad Request", 401: b"Unauthorized", 402: b"Payment Required", 403: b"Forbidden", 404: b"Not Found", 413: b"Content Too Large",
-    426: b"Upgrade Required", 429: b"Too Many Requests", 500: b"Internal Server Error", 502: b"Bad Gateway", 503: b"Service Unavailable",
-    504: b"Gateway Timeout",
+    400: b"Bad Request", 401: b"Unauthorized", 402: b"Payment Required", 403: b"Forbidden", 404: b"Not Found", 408: b"Request Timeout",
+    413: b"Content Too Large", 426: b"Upgrade Required", 429: b"Too Many Requests", 500: b"Internal Server Error", 502: b"Bad Gateway",
+    503: b"Service Unavailable", 504: b"Gateway Timeout",
 }  # fmt: skip
 
 if HttpRequestParser.__module__ != "aiohttp._http_parser":
@@ -41,28 +42,59 @@ class Paced(Protocol):
 class Edge(RequestHandler):
     """One client connection."""
 
-    __slots__ = ("_held", "relay", "tunnel")
+    __slots__ = ("_address", "_held", "_watch", "relay", "tunnel", "wire")
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(self, watch: Watch, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self._watch = watch
+        self._address = ""
+        self.wire: asyncio.Transport | None = None  # aiohttp forgets its own as soon as it closes it, though there may be bytes left in it
         self._held = b""  # a request head that has not fully arrived
         self.relay: Paced | None = None
         self.tunnel: Callable[[bytes], None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.wire = transport  # type: ignore[assignment]
+        peer = transport.get_extra_info("peername")
+        self._address = peer[0] if isinstance(peer, tuple) else ""
+        refusal = self._watch.enter(self._address)
+        if refusal is not None:
+            self.refuse(refusal)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self.wire = None
+        self._watch.leave(self, self._address)
+        super().connection_lost(exc)
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Answer what is no call yet with a refusal, and close."""
+        if self.transport is not None:
+            self.transport.write(write_refusal(refusal, "openai", "-", keep_alive=False))
+            self.force_close()
 
     def data_received(self, data: bytes) -> None:
         if self.tunnel is not None:
             self.tunnel(data)
             return
-        if self._held or self._is_between_messages():
-            data = self._held + data if self._held else data
-            end = data.find(b"\r\n\r\n")
-            if end >= 0 or len(data) >= _MAX_HEAD_BYTES:
-                self._held = b""
-                data = mend_head(data, end)
+        if not (self._held or self._is_between_messages()) or self._force_close:
+            super().data_received(data)
+            return
+        data = self._held + data if self._held else data
+        end = data.find(b"\r\n\r\n")
+        if max(end, 0) > self._watch.head_bytes or (end < 0 and len(data) > self._watch.head_bytes):
+            self._held = b""
+            self.refuse(Refusal("caller_bad_request", "The request's head is too long (limits.header_bytes)."))
+        elif end >= 0 or b"\n\n" in data or b"\n\r\n" in data:  # of bare line feeds the parser says what it thinks
+            self._held = b""
+            super().data_received(mend_head(data, end))
+            if self._is_between_messages():  # they were empty lines
+                self._watch.head_began(self)
             else:
-                self._held = data
-                return
-        super().data_received(data)
+                self._watch.head_ended(self)
+        else:
+            self._held = data
+            self._watch.head_began(self)
 
     def _is_between_messages(self) -> bool:
         waiter = self._waiter
@@ -79,17 +111,19 @@ class Edge(RequestHandler):
 
     def reset(self) -> None:
         """Cut the connection with a reset, so that no client can take an answer without framing for whole."""
-        if self.transport is not None:
-            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.transport.abort()
+        if self.wire is not None:
+            self.wire.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.wire.abort()
 
     def pause_writing(self) -> None:
         super().pause_writing()
+        self._watch.stalled(self)
         if self.relay is not None:
             self.relay.client_paused(True)
 
     def resume_writing(self) -> None:
         super().resume_writing()
+        self._watch.taken(self)
         if self.relay is not None:
             self.relay.client_paused(False)
 
@@ -150,17 +184,22 @@ def write_refusal(refusal: Refusal, dialect: str, call_id: str, *, keep_alive: b
 class EdgeServer(web.Server):
     """aiohttp's low-level server, making an `Edge` for each client connection."""
 
-    def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[Sent]], *, header_bytes: int) -> None:
+    def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[Sent]], limits: Limits) -> None:
         super().__init__(
             handler,  # type: ignore[arg-type]  # Sent has all that the protocol asks of a response
             handler_cancellation=True,
             auto_decompress=False,
             access_log=None,
-            keepalive_timeout=75.0,
-            max_line_size=header_bytes,
-            max_field_size=header_bytes,
+            keepalive_timeout=limits.idle_client_s,
+            max_line_size=limits.header_bytes,
+            max_field_size=limits.header_bytes,
             lingering_time=10.0,
         )
+        self._watch = Watch(limits)
+
+    def sweep(self) -> None:
+        """Once a second: end the client connections that are over a limit."""
+        self._watch.sweep(self.connections)
 
     def __call__(self) -> Edge:
-        return Edge(self, loop=asyncio.get_running_loop(), **self._kwargs)
+        return Edge(self._watch, self, loop=asyncio.get_running_loop(), **self._kwargs)

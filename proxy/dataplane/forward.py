@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable
 
 import msgspec
 from aiohttp import web
@@ -28,8 +29,36 @@ def make_head(method: str, pool: Pool, target: str, headers: Headers, extra: lis
     return b"\r\n".join(lines + extra) + b"\r\n\r\n"
 
 
+class Pace:
+    """Reads a body that is still on its way, no longer than its client may take: `body_s`, and a second more for each floor's worth that came."""
+
+    __slots__ = ("_content", "_due", "_floor", "_loop")
+
+    def __init__(self, request: web.BaseRequest, limits: Limits) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._content = request.content
+        self._due = self._loop.time() + limits.body_s
+        self._floor = limits.body_bytes_per_s
+
+    async def read(self) -> bytes:
+        """The next piece; empty at the end. Raises `Refusal` caller_too_slow."""
+        try:
+            async with asyncio.timeout_at(self._due):
+                piece = await self._content.readany()
+        except TimeoutError:
+            raise Refusal("caller_too_slow", "The request body came too slowly (limits.body_s, limits.body_bytes_per_s).") from None
+        self._due += len(piece) / self._floor
+        return piece
+
+    async def wait(self, held: Awaitable[None]) -> None:
+        """Wait for what is not the client's doing; it has that much longer."""
+        began = self._loop.time()
+        await held
+        self._due += self._loop.time() - began
+
+
 async def read_body(request: web.BaseRequest, limits: Limits) -> bytes:
-    """The whole request body, as it came. Raises `Refusal` caller_body_too_large."""
+    """The whole request body, as it came. Raises `Refusal` caller_body_too_large or caller_too_slow."""
     announced = request.content_length
     if announced is not None and announced > limits.body_bytes:
         raise _too_large(limits.body_bytes)
@@ -37,8 +66,8 @@ async def read_body(request: web.BaseRequest, limits: Limits) -> bytes:
     if content.is_eof():
         return content.read_nowait(-1) if request.body_exists else b""
     pieces: list[bytes] = []
-    size = 0
-    while piece := await content.readany():
+    size, pace = 0, Pace(request, limits)
+    while piece := await pace.read():
         size += len(piece)
         if size > limits.body_bytes:
             raise _too_large(limits.body_bytes)
@@ -66,7 +95,8 @@ async def decode_body(body: bytes, coding: str | None, limit: int) -> bytes | No
 async def send_stream(call: Call, relay: Relay | Tunnel, connection: Connection, request: web.BaseRequest, limits: Limits) -> None:
     """Send a request body as it comes, until it ends or an answer has: neither side may hold the other up for good.
 
-    Raises `Refusal` caller_body_too_large; the upstream's connection is to be aborted then.
+    Raises `Refusal` caller_body_too_large or caller_too_slow; the upstream's connection is to be aborted then. Where an answer has begun, a
+    refusal would stand within it: it breaks off instead.
     """
     upload = asyncio.create_task(_upload(call, relay, connection, request, limits), name="upload")
     try:
@@ -74,7 +104,10 @@ async def send_stream(call: Call, relay: Relay | Tunnel, connection: Connection,
     finally:
         upload.cancel()
         failure = upload.exception() if upload.done() else None
-    if failure is not None:
+    if isinstance(failure, Refusal) and relay.head_sent:
+        connection.cancel(relay)
+        relay.broken(failure.name, failure.message)
+    elif failure is not None:
         raise failure
 
 
@@ -82,7 +115,8 @@ async def _upload(call: Call, relay: Relay | Tunnel, connection: Connection, req
     """Send the body piece by piece, under the back-pressure of both sockets; then read what its ends ask."""
     chunked = request.content_length is None
     first = last = b""
-    while piece := await request.content.readany():
+    pace = Pace(request, limits)
+    while piece := await pace.read():
         call.request_bytes += len(piece)
         if call.request_bytes > limits.upload_bytes:
             raise _too_large(limits.upload_bytes)
@@ -90,7 +124,7 @@ async def _upload(call: Call, relay: Relay | Tunnel, connection: Connection, req
         first = first if len(first) >= _KEPT_BYTES else first + piece[:_KEPT_BYTES]
         last = (last + piece)[-_KEPT_BYTES:]
         relay.last_activity = time.monotonic()
-        await relay.upload_open()
+        await pace.wait(relay.upload_open())
     if chunked:
         connection.write(b"0\r\n\r\n")
     connection.sent()

@@ -7,6 +7,7 @@ judged once and the judgement kept in a bounded table, for the same names come a
 from __future__ import annotations
 
 import hashlib
+import re
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -25,7 +26,7 @@ _REQUEST_READ = frozenset({
     "authorization", "x-api-key", "api-key", "x-goog-api-key", "content-type", "content-encoding", "content-length", "expect", "upgrade",
     "user-agent", "x-agent-id", "x-task-id", "x-session-id", "baggage", "traceparent", "x-stainless-retry-count", "x-claude-code-session-id",
     "x-claude-code-agent-id", "x-claude-code-parent-agent-id", "session-id", "x-session-affinity", "x-codex-turn-metadata",
-    "x-weighbridge-key", "x-weighbridge-tags",
+    "x-weighbridge-key", "x-weighbridge-tags", "host", "transfer-encoding",
 })  # fmt: skip
 _RESPONSE_READ = (
     "content-", "x-ratelimit-", "anthropic-ratelimit-", "retry-after", "x-amzn", "request-id", "x-request-id", "sec-websocket-", "mistral-",
@@ -35,6 +36,8 @@ _ONCE = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key", "x
 _CREDENTIALS = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
 _KEY_HEADER = {"anthropic": b"x-api-key", "gemini": b"x-goog-api-key"}
 _MAX_NAMES = 4096
+_HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")  # RFC 9110 §7.2, as names are in use
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _SECOND_USER_AGENT = SECOND.decode().lower() + "user-agent"
 
 
@@ -53,6 +56,8 @@ _responses: dict[bytes, _Name] = {}
 
 def _judge_request(name: bytes) -> _Name:
     lower = name.decode("latin-1").lower()
+    if "_" in lower and lower.replace("_", "-") in _ONCE:  # to some servers the two are one name
+        raise Refusal("caller_bad_request", "The name of a credential's or the content type's header holds an underscore; write it with hyphens.")
     stays = lower in _REQUEST_OWN or lower.startswith("x-weighbridge-")
     forward = name[len(SECOND) :] if lower == _SECOND_USER_AGENT else None if stays else name
     judged = _Name(lower, forward, lower in _REQUEST_READ or lower == "connection", lower in _ONCE)
@@ -76,8 +81,12 @@ class Head(msgspec.Struct, frozen=True, gc=False):
     fields: dict[str, str]
 
 
-def read_head(raw: tuple[tuple[bytes, bytes], ...]) -> Head:
-    """Sort a request's fields. Raises `Refusal` caller_bad_request for a credential or content type given twice."""
+def read_head(raw: tuple[tuple[bytes, bytes], ...], version: tuple[int, int] = (1, 1)) -> Head:
+    """Sort a request's fields.
+
+    Raises `Refusal` caller_bad_request for a credential or content type given twice, a `Host` that is none, and framing that the version
+    does not know: servers behind us might read each of them differently.
+    """
     forward: Headers = []
     fields: dict[str, str] = {}
     for name, value in raw:
@@ -88,6 +97,12 @@ def read_head(raw: tuple[tuple[bytes, bytes], ...]) -> Head:
             fields[judged.lower] = value.decode("latin-1")
         if judged.forward is not None:
             forward.append((judged.forward, value))
+    host = fields.pop("host", None)
+    if (host is None and version >= (1, 1)) or (host is not None and not _HOST.fullmatch(host)):
+        raise Refusal("caller_bad_request", "The request has no valid Host header.")
+    coding = fields.pop("transfer-encoding", None)
+    if version not in ((1, 0), (1, 1)) or (coding is not None and version == (1, 0)):
+        raise Refusal("caller_bad_request", "The request is not of HTTP/1.1, or its framing not of its version.")
     connection = fields.pop("connection", None)
     if connection is not None:
         forward = drop_named(forward, connection)
@@ -120,8 +135,10 @@ class ResponseHead(msgspec.Struct, frozen=True, gc=False):
     framing: str | int
 
 
-def read_response_head(method: str, status: int, reason: bytes, headers: Headers, upgrade_asked: bool) -> ResponseHead:
+def read_response_head(method: str, status: int, reason: bytes, headers: Headers, upgrade_asked: bool, version: str = "1.1") -> ResponseHead:
     """Sort a response's fields. Raises `Refusal` upstream_malformed where its framing is ambiguous (RFC 9112 §6.3)."""
+    if version not in ("1.1", "1.0") or _CONTROL.search(reason):
+        raise Refusal("upstream_malformed", "The provider's answer has no valid status line.")
     lines: list[bytes] = []
     fields: dict[str, str] = {}
     for name, value in headers:
@@ -138,6 +155,8 @@ def read_response_head(method: str, status: int, reason: bytes, headers: Headers
     if connection is not None and connection.lower() not in ("keep-alive", "close"):
         named = tuple(part.strip().lower().encode("latin-1") + b":" for part in connection.split(","))
         lines = [line for line in lines if not line.lower().startswith(named)]
+    if version == "1.0" and "transfer-encoding" in fields:
+        raise Refusal("upstream_malformed", "The provider's answer has a transfer coding that its version of HTTP does not know.")
     return ResponseHead(status, reason, lines, fields, _frame(method, status, fields, upgrade_asked))
 
 

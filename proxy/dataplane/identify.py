@@ -90,6 +90,7 @@ def _read_path(path: str) -> Place:
 
 
 def _refuse_dots(path: str) -> None:
+    """An upstream may decode a slash (%2f, which stands in names of Bedrock's models) before it resolves dots."""
     for part in re.split(r"[/\\]", unquote(path)):
         if part in (".", ".."):
             raise Refusal("caller_bad_request", "The path holds a dot segment (. or ..).")

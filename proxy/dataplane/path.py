@@ -12,7 +12,7 @@ import msgspec
 from aiohttp import web
 
 from proxy.call import Call
-from proxy.config import DIALECTS, Config, Upstream
+from proxy.config import Config, Upstream
 from proxy.dataplane.admission import Admission, make_subject
 from proxy.dataplane.advice import suit_client
 from proxy.dataplane.edge import Edge, Sent, write_refusal
@@ -29,6 +29,7 @@ from proxy.dataplane.upstream import Connection, Pool
 from proxy.dataplane.ways import Way, Ways
 from proxy.errors import Refusal
 from proxy.record import Opened
+from proxy.upstream import DIALECTS
 from proxy.wire import leave_unread, read_ask, recognise
 
 _ids = count()
@@ -76,7 +77,7 @@ class Traffic:
         place, fields, relay = Place("", ""), {}, None
         try:
             place = read_place(request.raw_path)
-            head = read_head(request._message.raw_headers)
+            head = read_head(request._message.raw_headers, request.version)
             fields = head.fields
             self._meet(call, place, fields)
             self.identifier.admit(place, fields, call.secret, now_ns)

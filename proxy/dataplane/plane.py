@@ -208,12 +208,13 @@ async def run(config: Config, config_path: str | None, listener: socket.socket, 
     if lifeline is not None:
         loop.add_reader(lifeline, stop.set)
     await plane.open()
-    server = EdgeServer(plane.answer, header_bytes=config.limits.header_bytes)
+    server = EdgeServer(plane.answer, config.limits)
     listening = await loop.create_server(server, sock=listener, backlog=_BACKLOG)
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)  # calls make little cyclic garbage; the default looks for it after every few of them
     while not stop.is_set():
         plane.tick()
+        server.sweep()
         for _ in range(_LOOKS_A_SECOND):
             plane.look()
             try:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import select
-import ssl
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -19,18 +18,19 @@ from urllib.parse import urlsplit
 import httptools
 
 from proxy.config import Limits, Upstream
+from proxy.dataplane.dial import Dialer
 from proxy.dataplane.headers import Headers, ResponseHead, keep_alive_s, read_response_head
+from proxy.dataplane.names import Resolve, resolve
 from proxy.dataplane.outbox import Outbox
 from proxy.errors import Refusal
 
-_MAX_HEAD_BYTES = 256 * 1024
+_MAX_HEAD_BYTES = 256 * 1024  # without a byte of a body among them: heads, extensions of chunks, trailers
 
 
 class Receiver(Protocol):
     """Who gets the answer of one exchange. Called from the socket's own callback: must not block."""
 
-    def head_came(self, head: ResponseHead) -> None:
-        """The final head."""
+    def head_came(self, head: ResponseHead) -> None: ...
 
     def body_came(self, data: bytes) -> None: ...
 
@@ -59,14 +59,11 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._receiver: Receiver | None = None
         self._method = ""
-        self._upgrade = False
-        self._request_sent = False
-        self._status = 0
+        self._upgrade = self._request_sent = self._reusable = self._tunnel = False
+        self._status = self._head_bytes = 0
         self._reason = b""
         self._headers: Headers = []
-        self._head_bytes = 0
         self._framing: str | int | None = None  # None: the head is still to come
-        self._reusable = self._tunnel = False
         self._poll = select.poll()
         self.idle_since = 0.0
         self.keep_s = pool.idle_s
@@ -80,6 +77,7 @@ class Connection(asyncio.Protocol):
         self._upgrade = upgrade
         self._request_sent = complete
         self._framing = None
+        self._head_bytes = 0
         self._reusable = False
         self.pool.outbox.send(self.transport, head)
 
@@ -123,8 +121,7 @@ class Connection(asyncio.Protocol):
             receiver.body_came(data)
             receiver.batch_ended()
             return
-        if self._framing is None:
-            self._head_bytes += len(data)
+        self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -143,8 +140,8 @@ class Connection(asyncio.Protocol):
             else:
                 self._fail("upstream_malformed", "The provider's answer is not well-formed HTTP.")
                 return
-        if self._head_bytes > _MAX_HEAD_BYTES:
-            self._fail("upstream_malformed", "The provider's answer has too large a head.")
+        if self._head_bytes > _MAX_HEAD_BYTES and self._receiver is not None:
+            self._fail("upstream_malformed", "The provider's answer has too large a head, or too large trailers.")
             return
         receiver.batch_ended()
         if self._receiver is None and self.transport is not None:
@@ -175,6 +172,8 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         self._headers = []
         self._reason = b""
+        if self._receiver is None:  # more than the answer that was asked for
+            self._reusable = False
 
     def on_status(self, reason: bytes) -> None:
         self._reason += reason
@@ -185,23 +184,25 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         status = self._status = self._parser.get_status_code()
-        if status < 200 and status != 101:
+        if 100 <= status < 200 and status != 101:
             return  # an interim answer; the final one follows
         if self._receiver is None or self._framing is not None:
             raise Refusal("upstream_malformed", "The provider sent more than one answer.")
-        head = read_response_head(self._method, status, self._reason, self._headers, self._upgrade)
+        if self._head_bytes > _MAX_HEAD_BYTES < len(self._reason) + sum(len(name) + len(value) + 4 for name, value in self._headers):
+            raise Refusal("upstream_malformed", "The provider's answer has too large a head.")
+        head = read_response_head(self._method, status, self._reason, self._headers, self._upgrade, self._parser.get_http_version())
         self._framing = framing = head.framing
         self._tunnel = framing == "tunnel"
         if "keep-alive" in head.fields:
             self.keep_s = min(self.pool.idle_s, keep_alive_s(head.fields))
         self._reusable = self._parser.should_keep_alive() and framing not in ("close", "tunnel")
-        self._head_bytes = 0
         self._receiver.head_came(head)
         if framing == "none" and self._method == "HEAD":
             self._reusable = False  # llhttp cannot be told that a body announced to HEAD never comes
             self._finish()
 
     def on_body(self, data: bytes) -> None:
+        self._head_bytes = 0
         if self._receiver is not None:
             self._receiver.body_came(data)
 
@@ -237,12 +238,13 @@ class Connection(asyncio.Protocol):
 class Pool:
     """The connections to one upstream: the most recently used one first, none that may be stale."""
 
-    def __init__(self, upstream: Upstream, limits: Limits, outbox: Outbox, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, upstream: Upstream, limits: Limits, outbox: Outbox, clock: Callable[[], float] = time.monotonic, resolve: Resolve = resolve
+    ) -> None:
         self.outbox = outbox
+        self._dialer = Dialer(upstream, resolve, clock)
         url = urlsplit(upstream.url)
-        self.secure = url.scheme == "https"
-        self.hostname = url.hostname or ""
-        self.port = url.port or (443 if self.secure else 80)
+        self.hostname, self.port = self._dialer.host, self._dialer.port
         self.authority = (url.netloc if url.port else self.hostname if ":" not in self.hostname else f"[{self.hostname}]").encode()
         self.base_path = url.path.rstrip("/").encode()
         self.origin = f"{url.scheme}://{url.netloc}{url.path.rstrip('/')}"
@@ -251,10 +253,6 @@ class Pool:
         self.connections: set[Connection] = set()
         self._idle: dict[Connection, None] = {}  # oldest first
         self._clock = clock
-        self._tls: ssl.SSLContext | None = None
-        if self.secure:
-            self._tls = ssl.create_default_context(cafile=upstream.ca_file)
-            self._tls.set_alpn_protocols(["http/1.1"])
 
     async def take(self) -> Connection:
         """A usable connection, pooled or new. Raises `Refusal` upstream_unreachable or upstream_timeout."""
@@ -264,22 +262,12 @@ class Pool:
             if connection.is_fresh(now):
                 return connection
             connection.abort()
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(self.connect_s):
-                _, connection = await loop.create_connection(
-                    lambda: Connection(self), self.hostname, self.port, ssl=self._tls, server_hostname=self.hostname if self.secure else None
-                )
-        except TimeoutError:
-            raise Refusal("upstream_timeout", f"The provider did not accept a connection within {self.connect_s:g} s.") from None
-        except ssl.SSLError:
-            raise Refusal("upstream_unreachable", "The TLS handshake with the provider failed; check its certificate and ca_file.") from None
-        except OSError:
-            raise Refusal("upstream_unreachable", "No connection to the provider: check the upstream's url and that it is up.") from None
-        return connection
+        return await self._dialer.dial(lambda: Connection(self), self.connect_s)
 
     def put(self, connection: Connection) -> None:
         """Keep a connection whose response is complete."""
+        if not connection.idle_since:
+            self._dialer.keep_session(connection.transport)
         connection.idle_since = self._clock()
         self._idle[connection] = None
 

@@ -98,7 +98,7 @@ async def open_bench(folder, script: Callable[[Exchange], Awaitable[None]], exte
             outbox.arm()
         return Sent(keep_alive=relay.keep_alive)
 
-    server = EdgeServer(carry, header_bytes=65536)
+    server = EdgeServer(carry, Limits())
     listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
     bench.port = listening.sockets[0].getsockname()[1]
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -105,7 +106,7 @@ async def open_site(folder: Path, script: Script, limits: Limits | None = None, 
     url = f"http://127.0.0.1:{upstream.sockets[0].getsockname()[1]}"
     config = Config(state_dir=str(folder), demo=False, upstreams={"up": Upstream(url=url)}, limits=limits or Limits(), **settings)  # type: ignore[arg-type]
     plane = DataPlane(config, url)
-    server = EdgeServer(plane.answer, header_bytes=config.limits.header_bytes)
+    server = EdgeServer(plane.answer, config.limits)
     listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
     try:
         yield Site(plane, listening.sockets[0].getsockname()[1], folder)
@@ -120,3 +121,21 @@ async def open_site(folder: Path, script: Script, limits: Limits | None = None, 
 def run() -> Callable[[Awaitable[None]], None]:
     """Run a coroutine as the data plane would run it."""
     return uvloop.run
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    """(an authority's certificate, a certificate for localhost signed by it, its key) as files."""
+    folder = tmp_path_factory.mktemp("tls")
+
+    def openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    openssl("req", "-x509", *curve, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Test authority", "-days", "2")
+    openssl("req", *curve, "-keyout", "one.key", "-out", "one.csr", "-subj", "/CN=localhost")
+    (folder / "names").write_text("subjectAltName=DNS:localhost\n")
+    openssl(
+        "x509", "-req", "-in", "one.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "names", "-days", "2", "-out", "one.pem"
+    )
+    return folder / "ca.pem", folder / "one.pem", folder / "one.key"

@@ -3,6 +3,8 @@ import pytest
 from proxy.dataplane.headers import keep_alive_s, presented_key, put_key, read_head, read_response_head
 from proxy.errors import Refusal
 
+HOST = (b"Host", b"proxy")
+
 
 def test_hop_by_hop_and_identity_stay_here_and_the_rest_travels_unchanged():
     raw = (
@@ -17,21 +19,22 @@ def test_hop_by_hop_and_identity_stay_here_and_the_rest_travels_unchanged():
 
 def test_nothing_that_is_meant_for_us_goes_on():
     raw = ((b"X-Weighbridge-Key", b"wbk_1"), (b"x-weighbridge-tags", b"a=b"), (b"x-weighbridge-anything", b"1"), (b"X-Weighbridge", b"2"))
-    head = read_head(raw)
+    head = read_head((HOST, *raw))
     assert head.forward == [(b"X-Weighbridge", b"2")]
     assert head.fields == {"x-weighbridge-key": "wbk_1", "x-weighbridge-tags": "a=b"}
     with pytest.raises(Refusal):
-        read_head(((b"x-weighbridge-key", b"wbk_1"), (b"X-Weighbridge-Key", b"wbk_2")))
+        read_head((HOST, (b"x-weighbridge-key", b"wbk_1"), (b"X-Weighbridge-Key", b"wbk_2")))
 
 
 def test_a_credential_given_twice_is_refused_without_echo():
     with pytest.raises(Refusal) as caught:
-        read_head(((b"Authorization", b"Bearer one"), (b"authorization", b"Bearer two")))
+        read_head((HOST, (b"Authorization", b"Bearer one"), (b"authorization", b"Bearer two")))
     assert caught.value.name == "caller_bad_request" and "Bearer" not in caught.value.message
 
 
 def test_the_second_user_agent_gets_its_name_back_as_it_was_spelled():
-    assert read_head(((b"User-Agent", b"a"), (b"X-Weighbridge-Second-user-agent", b"b"))).forward == [(b"User-Agent", b"a"), (b"user-agent", b"b")]
+    head = read_head((HOST, (b"User-Agent", b"a"), (b"X-Weighbridge-Second-user-agent", b"b")))
+    assert head.forward == [(b"User-Agent", b"a"), (b"user-agent", b"b")]
 
 
 def test_response_framing_is_ours_and_repeated_fields_stay():

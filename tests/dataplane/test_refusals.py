@@ -8,6 +8,7 @@ import pytest
 
 from proxy.config import Config, Identity, Key, Limits, Upstream
 from proxy.dataplane.headers import hash_key
+from proxy.dataplane.upstream import Pool
 from tests.dataplane.conftest import open_site, post
 from tests.dataplane.test_path import ANSWER, ASK, CHAT, answer, split
 
@@ -87,7 +88,8 @@ def test_a_dead_upstream_is_a_502_that_may_be_retried(run, tmp_path):
 
     async def main():
         async with open_site(tmp_path, answer) as site:
-            site.plane.traffic.pools["up"].port = port
+            traffic = site.plane.traffic
+            traffic.pools["up"] = Pool(Upstream(url=f"http://127.0.0.1:{port}"), Limits(), traffic._outbox)
             head, body = split(await site.ask(post("/up/v1/messages", ASK)))
             assert head.startswith(b"HTTP/1.1 502 ") and b"x-should-retry" not in head
             assert json.loads(body)["error"]["code"] == "upstream_unreachable"

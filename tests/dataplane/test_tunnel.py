@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from proxy.config import Config, Upstream
+from proxy.config import Config, Limits, Upstream
 from proxy.dataplane import tunnel
 from proxy.dataplane.edge import EdgeServer
 from proxy.dataplane.plane import DataPlane
@@ -49,7 +49,7 @@ async def open_site(folder, answer):
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     plane = DataPlane(Config(state_dir=str(folder), demo=False, upstreams={"up": Upstream(url=url)}), None)
     TRAFFIC.append(plane.traffic)
-    server = EdgeServer(plane.answer, header_bytes=65536)
+    server = EdgeServer(plane.answer, Limits())
     listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
 
     def records() -> list[dict]:

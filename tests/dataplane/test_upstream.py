@@ -5,7 +5,6 @@ import contextlib
 import socket
 import ssl
 import struct
-import subprocess
 
 import pytest
 
@@ -16,7 +15,7 @@ from tests.dataplane.test_path import ANSWER, ASK, CHAT, answer, split
 
 
 @contextlib.asynccontextmanager
-async def reach(site, script, *, host="127.0.0.1", tls=None, url="http://{host}:{port}", ca_file=None):
+async def reach(site, script, *, host="127.0.0.1", tls=None, url="http://{host}:{port}", **fields):
     """Put another upstream behind the name `up`; its pool."""
 
     async def meet(reader, writer):
@@ -26,7 +25,7 @@ async def reach(site, script, *, host="127.0.0.1", tls=None, url="http://{host}:
 
     server = await asyncio.start_server(meet, host, 0, ssl=tls)
     shown = f"[{host}]" if ":" in host else host
-    upstream = Upstream(url=url.format(host=shown, port=server.sockets[0].getsockname()[1]), ca_file=ca_file)
+    upstream = Upstream(url=url.format(host=shown, port=server.sockets[0].getsockname()[1]), **fields)
     traffic = site.plane.traffic
     traffic.pools["up"].close()
     pool = traffic.pools["up"] = Pool(upstream, Limits(), traffic._outbox)
@@ -34,24 +33,6 @@ async def reach(site, script, *, host="127.0.0.1", tls=None, url="http://{host}:
         yield pool
     finally:
         server.close()
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    """(an authority's certificate, a certificate for localhost signed by it, its key) as files."""
-    folder = tmp_path_factory.mktemp("tls")
-
-    def openssl(*arguments):
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    openssl("req", "-x509", *curve, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Test authority", "-days", "2")
-    openssl("req", *curve, "-keyout", "one.key", "-out", "one.csr", "-subj", "/CN=localhost")
-    (folder / "names").write_text("subjectAltName=DNS:localhost\n")
-    openssl(
-        "x509", "-req", "-in", "one.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "names", "-days", "2", "-out", "one.pem"
-    )
-    return folder / "ca.pem", folder / "one.pem", folder / "one.key"
 
 
 def serve_tls(certificates) -> ssl.SSLContext:
