@@ -217,7 +217,7 @@ async def run(config_path: str | None, config: Config) -> None:
     listener.close()  # who comes now is refused, and does not wait in the backlog of a plane that takes nobody
     deadline = time.monotonic() + config.limits.stop_grace_s + _STOP_S
     await data.stop(config.limits.stop_grace_s + _STOP_S - 1)
-    rest_s = max(0.5, deadline - time.monotonic() - 0.3)  # what the control plane has not loaded by then it loads at its next start
+    rest_s = max(0.3, deadline - time.monotonic() - 1.0)  # what the control plane has not loaded by then it loads at its next start
     await asyncio.gather(*(child.stop(rest_s) for child in children))
     await asyncio.gather(*keepers)
 

@@ -49,6 +49,8 @@ def test_all_that_may_change_is_taken_whole() -> None:
         ("auth: required", "auth: required\njournal: {retain_days: 3}", "journal.retain_days"),
         ("idle_s: 20", "stop_grace_s: 20", "limits.stop_grace_s"),
         ("idle_s: 20", "header_bytes: 2000", "limits.header_bytes"),
+        ("idle_s: 20", "head_s: 20", "limits.head_s"),
+        ("idle_s: 20", "client_connections: 20", "limits.client_connections"),
         ("{url: 'http://b'}", "{url: 'http://b', sign: 'aws:us-east-1'}", "upstreams.new.sign"),
     ],
 )

@@ -63,7 +63,7 @@ def test_streams_end_with_an_error_in_band_and_a_record_within_the_grace(tmp_pat
         assert b'event: error\ndata: {"type":"error","code":"weighbridge_stopping"' in read_rest(responses)
         assert b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error"' in read_rest(messages)
         assert bridge.process.wait(20) == 0
-        assert GRACE_S <= time.monotonic() - began < GRACE_S + 3
+        assert GRACE_S <= time.monotonic() - began < GRACE_S + 5  # 3, and what a busy machine adds
         slow.close()
     assert [call["outcome"] for call in bridge.journal("call")] == ["weighbridge_stopping"] * 4
     if control_plane == "is frozen":
