@@ -178,3 +178,8 @@ class Call(msgspec.Struct, kw_only=True):
     refused_status: int | None = None  # the status of our own answer, where we gave one
     toll: Toll = msgspec.field(default_factory=lambda: Toll())
     settled: bool = False
+    tier: str | None = None  # the rule of `tiers` that put another model in the place of the one asked for
+    attempts: int = 0  # at upstreams, those included that failed and were followed by another
+    tried: str | None = None  # the failed ones that others followed on: `openai overloaded, azure unreachable`
+    upstream_key: str | None = None  # which of several provider keys of ours, by the name of its environment variable
+    attempt_of: str | None = None  # of an attempt that was given up, and has a record of its own: its call

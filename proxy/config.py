@@ -16,7 +16,9 @@ from typing import Literal
 import msgspec
 
 from proxy.document import Fault, Faults, read
+from proxy.routes import check_routes
 from proxy.rules import Budget, Headroom, Key, Ledger, RateLimit, Reserving, check_keys, check_rules
+from proxy.tiers import Tier, check_tiers
 from proxy.upstream import Upstream, check_upstream, find_proxy
 
 _SOCKET_PATH_BYTES = 107  # sun_path of unix(7), less its end
@@ -106,6 +108,7 @@ class Config(_Section):
     demo: bool = True  # offer the simulated provider as the upstream `demo`
     auth: Literal["required", "optional", "none"] = "optional"  # whether a call needs a virtual key
     upstreams: dict[str, Upstream] = {}
+    tiers: list[Tier] = []
     limits: Limits = Limits()
     identity: Identity = Identity()
     budgets: list[Budget] = []
@@ -155,9 +158,9 @@ class Config(_Section):
     @property
     def secrets(self) -> list[str]:
         """Every secret this process holds, to be redacted by value wherever text is kept."""
-        keys = [os.environ.get(one.key[4:]) for one in self.upstreams.values() if one.key.startswith("env:")]
-        ways = [way for one in self.upstreams.values() if one.proxy is not None and (way := find_proxy(one.proxy, os.environ))]
-        return [value for value in (*keys, *(way.password for way in ways), *(way.credentials for way in ways)) if value]
+        keys = [os.environ.get(name) for one in self.upstreams.values() for name in one.key_names]
+        proxies = [proxy for one in self.upstreams.values() if one.proxy is not None and (proxy := find_proxy(one.proxy, os.environ))]
+        return [value for value in (*keys, *(one.password for one in proxies), *(one.credentials for one in proxies)) if value]
 
 
 def load(path: Path | str | None, environment: typing.Mapping[str, str] = os.environ) -> Config:
@@ -189,6 +192,7 @@ def _cross_check(config: Config, environment: typing.Mapping[str, str], faults: 
     _check_addresses(config, faults)
     for name, upstream in config.upstreams.items():
         check_upstream(name, upstream, environment, faults)
+    check_routes(config.upstreams, environment, faults)
     if not config.upstreams and not config.demo:
         faults.add("upstreams", "is empty and the demo is off: there is nowhere to send a call; name at least one upstream")
     for section in ("limits", "journal"):
@@ -199,6 +203,7 @@ def _cross_check(config: Config, environment: typing.Mapping[str, str], faults: 
         faults.add("capture.max_bytes", "must be greater than 0; to keep nothing, use `content: false`")
     check_keys(config.identity.keys, faults)
     check_rules(config.budgets, config.rate_limits, config.headroom, config.reservation, config.ledger, faults)
+    check_tiers(config.tiers, faults)
     check_exposure(config, faults)
     if config.ledger.redis is not None and config.redis_url(environment) is None:
         variable = config.ledger.redis[4:] if config.ledger.redis.startswith("env:") else ""
@@ -234,7 +239,7 @@ def _check_addresses(config: Config, faults: Faults) -> None:
 
 def check_exposure(config: Config, faults: Faults) -> None:
     """Add a fault where whoever reaches the port spends on our keys: beyond this machine that takes a virtual key."""
-    ours = [name for name, one in config.upstreams.items() if one.key != "client" or one.sign]
+    ours = [name for name, one in config.upstreams.items() if one.key != "client" or one.keys or one.sign]
     if ours and config.auth != "required" and config.listen.host.strip() and not _is_loopback(config.listen.host):
         text = "serves other machines while this proxy holds provider keys ({}); set `auth: required`, or listen on 127.0.0.1"
         faults.add("listen.host", text.format(", ".join(ours)))

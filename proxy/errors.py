@@ -26,7 +26,9 @@
     │   ├── upstream_unreachable    502  no connection
     │   ├── upstream_malformed      502  an answer whose framing is ambiguous
     │   ├── upstream_cut            502  the connection ended before the answer began
-    │   └── upstream_timeout        504  no answer in time
+    │   ├── upstream_timeout        504  no answer in time
+    │   ├── upstream_stalled        504  an answer that began, and came too slowly or not at all any more
+    │   └── upstream_open           503  it failed again and again, and is left alone for a while
     └── weighbridge_*  ourselves
         ├── weighbridge_internal    500  a defect of ours
         ├── weighbridge_ledger_away 503  the shared ledger does not answer, and a budget must hold
@@ -35,6 +37,7 @@
 
 Endings that are no refusal but an outcome of a record: `ok`; `upstream_error` (the provider answered 4xx or 5xx,
 passed on as it came); `upstream_stream_error` (an error inside a 200); `upstream_cut` (broken off in the middle);
+`upstream_discarded` (an answer that was given up for another attempt, and may be billed);
 `policy_budget_cut` (an answer ended early because its budget was used up); `caller_gone` (the client left);
 `weighbridge_crashed` (opened, and no end in the journal).
 The names are metric labels, the response header `x-weighbridge-error`, the column `outcome` and README headings alike.
@@ -70,12 +73,14 @@ STATUSES = {
     "upstream_malformed": 502,
     "upstream_cut": 502,
     "upstream_timeout": 504,
+    "upstream_stalled": 504,
+    "upstream_open": 503,
     "weighbridge_internal": 500,
     "weighbridge_ledger_away": 503,
     "weighbridge_journal_away": 503,
     "weighbridge_stopping": 503,
 }
-ENDINGS = ("ok", "upstream_error", "upstream_stream_error", "policy_budget_cut", "caller_gone", "weighbridge_crashed")
+ENDINGS = ("ok", "upstream_error", "upstream_stream_error", "upstream_discarded", "policy_budget_cut", "caller_gone", "weighbridge_crashed")
 OUTCOMES = frozenset(STATUSES) | frozenset(ENDINGS)
 
 

@@ -42,6 +42,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     service_tier: str | None = None
     max_output_tokens: int | None = None
     retry: int = 0  # the SDK's own x-stainless-retry-count
+    tier: str | None = None  # the rule that had another model answer than `model_asked`
+    attempts: int = 1  # at upstreams; 0: none was made
+    tried: str | None = None  # the attempts that failed and were followed by another: `openai overloaded, azure unreachable`
+    upstream_key: str | None = None  # which of several provider keys of ours, by the name of its environment variable
+    attempt_of: str | None = None  # the call that this was a given-up attempt of, which the provider may bill
     # how it ended
     outcome: str  # "ok" or a name from proxy.errors
     status: int | None = None  # what the client saw; None: nothing was sent

@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from proxy.document import Faults
+from proxy.routes import Breaker, Fallback, Retry, Stall
 
 Dialect = Literal["openai", "anthropic", "gemini", "bedrock", "cohere", "ollama"]
 DIALECTS: tuple[str, ...] = typing.get_args(Dialect)
@@ -40,6 +41,16 @@ class Upstream(msgspec.Struct, frozen=True):
     ca_file: str | None = None  # trust this CA bundle instead of the system's
     client_certificate: str | None = None  # show this certificate (PEM, with its chain) …
     client_key: str | None = None  # … and prove it by this key; default: the key stands in the same file
+    keys: list[str] = []  # several of ours (env:NAME), instead of `key`
+    retry: Retry = Retry()
+    fallbacks: list[Fallback] = []
+    breaker: Breaker = Breaker()
+    stall: Stall = Stall()
+
+    @property
+    def key_names(self) -> list[str]:
+        """The environment variables that hold keys of ours; none where callers bring their own."""
+        return [key[4:] for key in self.keys or [self.key] if key.startswith("env:")]
 
 
 class Proxy(msgspec.Struct, frozen=True):

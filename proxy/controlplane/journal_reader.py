@@ -188,7 +188,9 @@ class JournalReader:
                     self._segments[past.segment].open_calls -= 1
                     batch.touched.add(past.segment)
             elif kind == "opened":
-                if event.id not in process:
+                if event.id in process:
+                    process[event.id].event = event  # another attempt: this is where it went last
+                else:
                     process[event.id] = Open(segment.name, event)
                     segment.open_calls += 1
             elif kind == "extended":
@@ -240,7 +242,7 @@ class JournalReader:
                 if kind == "call":
                     process.pop(event.id, None)
                 elif kind == "opened":
-                    process.setdefault(event.id, Open(segment.name, event))
+                    process.setdefault(event.id, Open(segment.name, event)).event = event
                 elif kind == "extended":
                     _extend(process, event)
             ignored = Batch()

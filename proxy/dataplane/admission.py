@@ -13,11 +13,12 @@ from collections.abc import Awaitable
 
 import msgspec
 
-from proxy.call import Call
+from proxy.call import Call, Toll
 from proxy.config import Config
 from proxy.dataplane.advice import make_refusal
 from proxy.dataplane.journal import JournalWriter
 from proxy.dataplane.obey import OrdersFile
+from proxy.dataplane.reservation import may_cost, name_unbounded
 from proxy.dataplane.till import name_credential
 from proxy.dataplane.weigher import Weigher
 from proxy.errors import Refusal
@@ -30,7 +31,6 @@ from proxy.toll.subject import Subject
 from proxy.toll.terms import Away, Grant, Room, Shortage, Weight
 from proxy.wire import cap_output, change_model, reads_socket, repeats_keys
 
-_FREE = frozenset({"count_tokens", "files", "models"})  # operations that no provider bills
 _LEAST_EXTENSION = 256  # output tokens
 
 
@@ -40,18 +40,6 @@ def make_subject(call: Call) -> Subject:
     assert who is not None, "a call is identified before it is admitted"
     model = call.kind.model or call.ask.model
     return Subject(who.agent, call.upstream, model, who.team, who.task, who.session, who.key, who.tags)
-
-
-def may_cost(call: Call) -> bool:
-    """Whether a call may cost anything: not what only asks for something that an earlier call has made."""
-    if call.transport == "websocket":
-        return True
-    return call.method == "POST" and call.kind.operation not in _FREE and (call.kind.json_body or call.kind.format != "openai.responses")
-
-
-def name_unbounded(call: Call) -> tuple[str, ...]:
-    """Why no upper bound of a call's cost can be told; empty where one can. A picture's tokens follow its size, and not its bytes."""
-    return (*call.ask.unbounded, "media") if call.ask.media_bytes else call.ask.unbounded
 
 
 class Passage(msgspec.Struct):
@@ -105,6 +93,21 @@ class Admission:
                 raise
         return passage.body, passage.target
 
+    def learn(self, call: Call) -> None:
+        """The head of an answer has come that another attempt follows on."""
+        answer, model = call.answer, call.kind.model or call.ask.model
+        if answer.sent_ns is not None and answer.first_byte_ns is not None:
+            self.gate.learn(call.upstream, name_credential(call), model, answer.limits, answer.status, answer.sent_ns, answer.first_byte_ns)
+
+    def release(self, call: Call) -> None:
+        """Undo what `admit` did for an attempt that costs nothing, or has been paid for: the next one is let in anew."""
+        self.gate.withdraw(call.id, time.time_ns())
+        toll = call.toll
+        if toll.reserved:
+            (self._central or self.ledger).settle(call.id, Weight(0, 0, 0))
+            self._journal.extended(Extended(id=call.id, reserved_nano_usd=0, reserved=dict.fromkeys(toll.reserved, 0)))
+        call.toll = Toll(waited_ns=toll.waited_ns)
+
     async def admit_socket(self, call: Call) -> None:
         """Let a WebSocket through on which one call may be made at least. Raises `Refusal`."""
         subject = make_subject(call)
@@ -140,7 +143,7 @@ class Admission:
         asked = (call.id, passage.subject, name_credential(call), max(0, passage.weight.tokens - output_tokens), output_tokens)
         found = self.gate.try_enter(*asked, now_ns)
         if found is not None:
-            call.toll.waited_ns = await self.gate.wait(*asked, found)
+            call.toll.waited_ns += await self.gate.wait(*asked, found)
 
     # --- the reservation ------------------------------------------------------------------------------------------
 

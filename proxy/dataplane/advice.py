@@ -1,11 +1,12 @@
-"""What a caller is told when a budget has not enough left: which, how much, until when, and what would fit."""
+"""What a caller is told of its budgets: which has not enough left, how much, until when, and what would fit; and what was changed of its request."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from urllib.parse import quote
 
-from proxy.call import Call
+from proxy.call import Call, Toll
 from proxy.errors import Refusal
 from proxy.toll.terms import Shortage
 
@@ -73,3 +74,15 @@ def _words(shortage: Shortage, number: int) -> str:
 
 def _write_moment(at_ns: int) -> str:
     return datetime.fromtimestamp(at_ns / 1e9, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def tell_toll(toll: Toll) -> list[bytes]:
+    """The header lines that tell a caller what its budgets did: warnings, and what was changed of its request."""
+    lines = []
+    if toll.warnings:
+        lines.append(b"x-weighbridge-budget: " + ", ".join(toll.warnings).encode())
+    if toll.capped_tokens is not None:
+        lines.append(b"x-weighbridge-max-tokens: %d" % toll.capped_tokens)
+    if toll.asked_model is not None:
+        lines.append(b"x-weighbridge-model-asked: " + quote(toll.asked_model, safe="/:@").encode())
+    return lines

@@ -232,6 +232,12 @@ def put_key(forward: Headers, query: str, dialect: str, key: str) -> tuple[Heade
     return kept, query
 
 
+def drop_key(forward: Headers, query: str) -> tuple[Headers, str]:
+    """(headers, query) without the caller's credential: it is not for this upstream."""
+    kept = [(name, value) for name, value in forward if name.lower().decode("latin-1") not in _CREDENTIALS]
+    return kept, "&".join(part for part in query.split("&") if not part.startswith("key="))
+
+
 def hash_key(key: str, salt: str = "") -> str:
     """SHA-256 of a key, hexadecimal; salted where it is only to tell keys apart."""
     return hashlib.sha256((salt + key).encode("utf-8", "surrogateescape")).hexdigest()

@@ -126,7 +126,7 @@ class DataPlane:
         limits = self._config.limits
         for relay in list(self.traffic.in_flight):
             relay.expire(now, limits.first_byte_s, limits.idle_s)
-        connections = self.traffic.ways.reap()
+        connections = self.traffic.lanes.reap()
         self._gate.tick(time.time_ns())
         self._follower.catch_up_corrections()
         self._samples.pulse(
@@ -181,7 +181,7 @@ class DataPlane:
 
     def close(self) -> None:
         """End what is left and write the journal's last line."""
-        self.traffic.ways.close()
+        self.traffic.lanes.close()
         self._journal.close()
         self._samples.close()
 

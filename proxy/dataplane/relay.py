@@ -13,9 +13,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from urllib.parse import quote
 
-from proxy.call import Call, Reading, Toll
+from proxy.call import Call, Reading
+from proxy.dataplane.advice import tell_toll
 from proxy.dataplane.edge import Edge
 from proxy.dataplane.headers import ResponseHead
 from proxy.dataplane.upstream import Connection
@@ -29,22 +29,11 @@ _CHAIN_BYTES = 16 * 1024 * 1024  # where it is packed more than once, and a slic
 log = logging.getLogger("weighbridge.relay")
 
 
-def tell_toll(toll: Toll) -> list[bytes]:
-    """The header lines that tell a caller what its budgets did: warnings, and what was changed of its request."""
-    lines = []
-    if toll.warnings:
-        lines.append(b"x-weighbridge-budget: " + ", ".join(toll.warnings).encode())
-    if toll.capped_tokens is not None:
-        lines.append(b"x-weighbridge-max-tokens: %d" % toll.capped_tokens)
-    if toll.asked_model is not None:
-        lines.append(b"x-weighbridge-model-asked: " + quote(toll.asked_model, safe="/:@").encode())
-    return lines
-
-
 class Blind:
     """The reader of an answer whose own reader has failed; what it missed is counted as unread."""
 
     first_token = True
+    output_bytes = 0
 
     def feed(self, data: bytes) -> None:
         """Nothing is read any more."""
@@ -253,6 +242,25 @@ class Relay:
         except Exception:  # reading never touches traffic
             self._go_blind()
         return None
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether the client takes no more at the moment."""
+        return self._edge.writing_paused
+
+    def count_output(self) -> int:
+        """Bytes of output seen so far."""
+        try:
+            self._read_pending()
+            return self._reader.output_bytes if self._reader is not None else 0
+        except Exception:  # reading never touches traffic
+            self._go_blind()
+            return 0
+
+    def stall(self, message: str) -> None:
+        """The upstream has stalled: it is cancelled, and the caller's connection is broken off."""
+        self._connection.cancel(self)
+        self.broken("upstream_stalled", message)
 
     # --- endings --------------------------------------------------------------------------------------------------
 

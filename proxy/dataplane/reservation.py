@@ -37,6 +37,19 @@ _MOST_STREAMS = 4096
 _RECENT = 64
 _ENOUGH = 20
 _MARGIN = 1.25
+_FREE = frozenset({"count_tokens", "files", "models"})  # operations that no provider bills
+
+
+def may_cost(call: Call) -> bool:
+    """Whether a call may cost anything: not what only asks for something that an earlier call has made."""
+    if call.transport == "websocket":
+        return True
+    return call.method == "POST" and call.kind.operation not in _FREE and (call.kind.json_body or call.kind.format != "openai.responses")
+
+
+def name_unbounded(call: Call) -> tuple[str, ...]:
+    """Why no upper bound of a call's cost can be told; empty where one can. A picture's tokens follow its size, and not its bytes."""
+    return (*call.ask.unbounded, "media") if call.ask.media_bytes else call.ask.unbounded
 
 
 class Parts(msgspec.Struct, frozen=True, gc=False):

@@ -26,7 +26,9 @@ _MAX_RESPONSES = 10_000
 _MAX_ERROR = 300
 _MAX_SAMPLE_TEXT = 65536
 _ESTIMATED = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
-_BROKEN_OFF = frozenset({"caller_gone", "upstream_cut", "upstream_timeout", "weighbridge_stopping", "policy_budget_cut", "policy_killed"})
+_BROKEN_OFF = frozenset({
+    "caller_gone", "upstream_cut", "upstream_timeout", "upstream_stalled", "weighbridge_stopping", "policy_budget_cut", "policy_killed",
+})  # fmt: skip
 _UNFINISHED = frozenset({"queued", "in_progress", "validating", "finalizing", "cancelling"})  # of responses and of batches
 _UNBILLED = Priced(0, "unbilled", "")
 _UNKNOWN = Priced(None, "none", "")
@@ -213,6 +215,8 @@ def make_record(call: Call, usage: Usage | None, source: str, priced: Priced, ch
         upstream=call.upstream, dialect=call.dialect, format=kind.format, operation=kind.operation, transport=call.transport,
         method=call.method, path=call.path, model_asked=toll.asked_model or kind.model or ask.model, model=reading.model, stream=ask.stream,
         service_tier=reading.service_tier or ask.service_tier, max_output_tokens=ask.max_output_tokens, retry=call.retry,
+        tier=call.tier,
+        attempts=call.attempts if call.transport == "http" else 1, tried=call.tried, upstream_key=call.upstream_key, attempt_of=call.attempt_of,
         outcome=call.outcome or name_outcome(call), status=call.refused_status or answer.status, finish=reading.finish,
         error=hide(reading.error, key)[:_MAX_ERROR] if reading.error else None, error_type=reading.error_type,
         response_id=reading.response_id, request_id=answer.request_id,

@@ -84,5 +84,5 @@ def _weigh(call: Call, usage: Usage | None, priced: Priced) -> tuple[Weight | No
 
 
 def name_credential(call: Call) -> str:
-    """What tells the provider keys of calls apart, which the providers' limits are kept by; empty for ours."""
-    return (call.identity.key_hash if call.identity else None) or ""
+    """What tells the provider keys of calls apart, which the providers' limits are kept by; empty for a single one of ours."""
+    return call.upstream_key or (call.identity.key_hash if call.identity else None) or ""

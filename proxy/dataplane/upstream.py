@@ -68,8 +68,6 @@ class Connection(asyncio.Protocol):
         self.idle_since = 0.0
         self.keep_s = pool.idle_s
 
-    # --- the exchange ---------------------------------------------------------------------------------------------
-
     def start(self, receiver: Receiver, method: str, head: bytes, *, upgrade: bool = False, complete: bool = True) -> None:
         """Send a request head; the answer goes to `receiver`. `complete`: the body stands behind the head already."""
         self._receiver = receiver
@@ -93,6 +91,11 @@ class Connection(asyncio.Protocol):
         """Read no more of the answer, or go on."""
         if self.transport is not None:
             (self.transport.pause_reading if paused else self.transport.resume_reading)()
+
+    def hand_over(self, receiver: Receiver, other: Receiver) -> None:
+        """The rest of the answer of `receiver` goes to another one; nothing where it is over."""
+        if self._receiver is receiver:
+            self._receiver = other
 
     def cancel(self, receiver: Receiver) -> None:
         """End the exchange of `receiver` now: nobody wants the rest. One that is over leaves the connection to whoever has it by now."""

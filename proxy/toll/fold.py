@@ -68,6 +68,12 @@ class Fold:
             charged[cell.id] = taken
         return charged
 
+    def rename(self, id: str, other: str) -> None:
+        """What a call has reserved is to be settled under another id."""
+        reservation = self._open.pop(id, None)
+        if reservation is not None:
+            self._open[other] = reservation
+
     def reserved_of(self, id: str) -> dict[str, int]:
         """What a running call has reserved."""
         reservation = self._open.get(id)

@@ -7,6 +7,7 @@
     repeats_keys   whether a body may be read in two ways
     open_reader response pieces → `Reading`; a `WatchedReader` also knows how to end a stream
     make_failure   the event that ends a stream with an error of ours
+    choose_parser   the framing of a stream's events; None where an answer is no stream
     open_socket_reader, FrameTap, agree_deflate   bytes of a WebSocket → messages → `Began`, `Ended`
     decoder     a bounded, incremental decoder of a compressed copy
     read_limits, request_id   what response headers say
@@ -19,7 +20,7 @@ from proxy.wire.decoding import decoder
 from proxy.wire.endings.failures import make_failure
 from proxy.wire.limits import read_limits, request_id
 from proxy.wire.members import repeats_keys
-from proxy.wire.reader import StreamReader, WatchedReader, open_reader
+from proxy.wire.reader import StreamReader, WatchedReader, choose_parser, open_reader
 from proxy.wire.recognise import recognise
 from proxy.wire.rewrite import cap_output, change_model
 from proxy.wire.sockets import Began, Ended, open_socket_reader, reads_socket
@@ -36,6 +37,7 @@ __all__ = [
     "agree_deflate",
     "cap_output",
     "change_model",
+    "choose_parser",
     "decoder",
     "leave_unread",
     "make_failure",

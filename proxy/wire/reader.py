@@ -94,7 +94,7 @@ def open_reader(
     form = _BY_FORMAT.get(kind.format)
     if form is None or media.startswith(("audio/", "image/", "video/")) or media == "application/octet-stream":
         return OpaqueReader(tally, kind.format != "opaque")
-    parser = _choose_parser(kind, ask, media)
+    parser = choose_parser(kind, ask, media)
     if parser is None:
         return WholeReader(tally, form(tally), _BULKY_LIMIT if kind.format in _BULKY else BODY_LIMIT)
     if watched:
@@ -102,7 +102,7 @@ def open_reader(
     return StreamReader(tally, form(tally), parser, open_seam(parser))
 
 
-def _choose_parser(kind: Kind, ask: Ask, media: str) -> Parser | None:
+def choose_parser(kind: Kind, ask: Ask, media: str) -> Parser | None:
     """The parser of a stream's framing; None for a body that is one JSON value."""
     if media == "text/event-stream":
         return SseParser()

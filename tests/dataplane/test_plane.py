@@ -163,7 +163,7 @@ def test_a_provider_that_falls_silent_in_the_middle_is_cut_and_named(run, tmp_pa
 def test_a_defect_of_ours_is_recorded_as_one(run, tmp_path, monkeypatch):
     async def main():
         async with open_site(tmp_path, answer) as site:
-            monkeypatch.setattr("proxy.dataplane.path.make_head", lambda *arguments: 1 / 0)
+            monkeypatch.setattr("proxy.dataplane.carrier.make_head", lambda *arguments: 1 / 0)
             response = await site.ask(post(CHAT, ASK))
             assert response.startswith(b"HTTP/1.1 500 ") and b"weighbridge_internal" in response
             record = await site.record()

@@ -3,7 +3,6 @@
 import json
 import socket
 
-import msgspec
 import pytest
 
 from proxy.config import Config, Identity, Key, Limits, Upstream
@@ -66,7 +65,7 @@ def test_a_model_may_be_absent_where_the_operator_says_so(run, tmp_path):
         async with open_site(tmp_path, answer) as site:
             port = site.plane.traffic.pools["up"].port
             optional = {"up": Upstream(url=f"http://127.0.0.1:{port}", model_optional=True)}
-            site.plane.traffic.ways.configure(optional, Limits())
+            site.plane.traffic.lanes.configure(optional, Limits())
             assert (await site.ask(post(CHAT, b'{"messages": []}'))).endswith(ANSWER)
 
     run(main())
@@ -150,8 +149,7 @@ def test_a_provider_key_from_the_environment_replaces_the_callers(run, tmp_path,
 
     async def main():
         async with open_site(tmp_path, script) as site:
-            ways = site.plane.traffic.ways
-            ways._ways["up"] = msgspec.structs.replace(ways.find("up"), key="sk-ours")
+            site.plane.traffic.lanes.by_name["up"].keyring.keys[0].secret = "sk-ours"
             await site.ask(post(CHAT, ASK, b"Authorization: Bearer dummy\r\n"))
             assert b"Authorization: Bearer sk-ours\r\n" in heads[0] and b"dummy" not in heads[0]
 

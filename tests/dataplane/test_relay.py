@@ -114,7 +114,7 @@ async def rest(site, pool):
 
     pool.take = take
     relays = []
-    site.plane.traffic.in_flight = Watched(relays)
+    site.plane.traffic.carrier.in_flight = Watched(relays)
     assert (await site.ask(post(CHAT, ASK))).endswith(ANSWER)
     return relays[0], caught[0]
 

@@ -1,12 +1,11 @@
 """Re-signing: what AWS would compute from the forwarded request is what stands in it."""
 
-import msgspec
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from proxy.config import Upstream
-from proxy.dataplane import ways
+from proxy.dataplane import lanes
 from proxy.dataplane.sign import Signer
 from tests.dataplane.conftest import open_site, post
 
@@ -25,8 +24,8 @@ def test_the_forwarded_request_carries_our_signature(run, tmp_path, monkeypatch)
 
     async def main():
         async with open_site(tmp_path, script) as site:
-            known = site.plane.traffic.ways
-            known._ways["up"] = msgspec.structs.replace(known.find("up"), signer=Signer("up", "us-east-1"))
+            known = site.plane.traffic.lanes
+            known.by_name["up"].signer = Signer("up", "us-east-1")
             theirs = b"Authorization: AWS4-HMAC-SHA256 Credential=AKIATHEIRS/x, Signature=0\r\nX-Amz-Date: 20200101T000000Z\r\n"
             await site.ask(post("/a/nova/up" + TARGET, b'{"messages":[]}', theirs))
             return f"http://127.0.0.1:{site.plane.traffic.pools['up'].port}{TARGET}"
@@ -59,4 +58,4 @@ def test_without_credentials_it_says_what_to_set(monkeypatch, tmp_path):
         assert "AWS_ACCESS_KEY_ID" in str(error) and "upstreams.bedrock.sign" in str(error)
     else:
         raise AssertionError("it signed with no credentials")
-    assert Upstream(url="http://x").sign is None and ways.Signer is Signer
+    assert Upstream(url="http://x").sign is None and lanes.Signer is Signer

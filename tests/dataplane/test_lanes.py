@@ -1,4 +1,4 @@
-"""Ways to upstreams, swapped while calls run on them."""
+"""Lanes to upstreams, swapped while calls run on them."""
 
 import asyncio
 import gc
@@ -26,32 +26,32 @@ def test_a_running_call_ends_where_it_began_and_the_next_goes_the_new_way(run, t
 
     async def main():
         async with open_site(tmp_path, script) as site:
-            ways, traffic = site.plane.traffic.ways, site.plane.traffic
+            lanes, traffic = site.plane.traffic.lanes, site.plane.traffic
             before = traffic.pools["up"]
             reader, writer = await site.connect()
             writer.write(post("/up/old/v1/chat/completions", STREAM_ASK, connection=b"keep-alive"))
             await reader.readuntil(b"hello")
             url = f"http://127.0.0.1:{before.port}"
-            ways.configure({"up": Upstream(url=url + "/moved", key="env:NEW_KEY"), "more": Upstream(url=url)}, Limits())
+            lanes.configure({"up": Upstream(url=url + "/moved", key="env:NEW_KEY"), "more": Upstream(url=url)}, Limits())
             assert (await site.ask(post(CHAT, ASK))).endswith(ANSWER)
             assert b"/moved/v1/chat/completions" in heads[-1] and b"Bearer sk-new" in heads[-1]
             assert (await site.ask(post("/more/v1/chat/completions", ASK))).endswith(ANSWER)
-            assert ways.names == ["more", "up"] and traffic.pools["up"] is not before
-            assert ways.reap() == 3 and len(before.connections) == 1
+            assert lanes.names == ["more", "up"] and traffic.pools["up"] is not before
+            assert lanes.reap() == 3 and len(before.connections) == 1
             go.set()
             await reader.readuntil(b"0\r\n\r\n")
             writer.write(post("/more/v1/chat/completions", ASK))
             assert (await reader.read()).endswith(ANSWER)
             writer.close()
-            ways.reap()
+            lanes.reap()
             async with asyncio.timeout(5):
                 while before.connections:  # its last call is over: nobody will use them again
                     await asyncio.sleep(0)
-            assert ways.reap() == 2
+            assert lanes.reap() == 2
             del before
             gc.collect()
-            assert not ways._retired
-            ways.configure({"more": Upstream(url=url)}, Limits())
+            assert not lanes._retired
+            lanes.configure({"more": Upstream(url=url)}, Limits())
             assert b" 404 " in await site.ask(post(CHAT, ASK))
             assert [one["outcome"] for one in site.events("call")] == ["ok"] * 4 + ["caller_unknown_upstream"]
 
@@ -61,12 +61,12 @@ def test_a_running_call_ends_where_it_began_and_the_next_goes_the_new_way(run, t
 def test_what_has_not_changed_keeps_its_connections(run, tmp_path):
     async def main():
         async with open_site(tmp_path, answer) as site:
-            ways, limits = site.plane.traffic.ways, Limits(idle_s=7)
-            pool, way = ways.pools["up"], ways.find("up")
-            ways.configure({"up": way.upstream}, limits)
-            assert ways.pools["up"] is pool and ways.find("up") is way
-            ways.configure({"up": way.upstream}, Limits(connect_s=2))
-            assert ways.pools["up"] is not pool and ways.pools["up"].connect_s == 2
+            lanes, limits = site.plane.traffic.lanes, Limits(idle_s=7)
+            pool, lane = lanes.pools["up"], lanes.by_name["up"]
+            lanes.configure({"up": lane.upstream}, limits)
+            assert lanes.pools["up"] is pool and lanes.by_name["up"] is lane
+            lanes.configure({"up": lane.upstream}, Limits(connect_s=2))
+            assert lanes.pools["up"] is not pool and lanes.pools["up"].connect_s == 2
 
     run(main())
 
@@ -80,7 +80,7 @@ def test_a_call_that_waits_to_be_let_in_goes_the_way_it_has_taken(run, tmp_path,
 
     async def main():
         async with open_site(tmp_path, script) as site:
-            ways = site.plane.traffic.ways
+            lanes = site.plane.traffic.lanes
             admission = site.plane.traffic._admission
             inside, admit, let = asyncio.Event(), admission.admit, asyncio.Event()
 
@@ -92,9 +92,9 @@ def test_a_call_that_waits_to_be_let_in_goes_the_way_it_has_taken(run, tmp_path,
             monkeypatch.setattr(admission, "admit", wait, raising=True)
             asking = asyncio.create_task(site.ask(post(CHAT, ASK, b"Authorization: Bearer callers\r\n")))
             await inside.wait()
-            ways.configure({}, Limits())
+            lanes.configure({}, Limits())
             let.set()
             assert (await asking).endswith(ANSWER) and b"Bearer callers" in heads[0]
-            ways.reap()
+            lanes.reap()
 
     run(main())
