@@ -16,7 +16,6 @@ from functools import partial
 from itertools import count
 
 import msgspec
-from aiohttp import web
 
 from proxy.call import Call
 from proxy.config import Limits
@@ -29,6 +28,7 @@ from proxy.dataplane.identify import Identifier
 from proxy.dataplane.journal import JournalWriter
 from proxy.dataplane.meter import Meter, MeteredRelay
 from proxy.dataplane.relay import Relay
+from proxy.dataplane.request import Request
 from proxy.dataplane.route import Failure, Route
 from proxy.dataplane.settle import Settler
 from proxy.dataplane.tunnel import Tunnel
@@ -50,7 +50,7 @@ class Sending(msgspec.Struct):
 
     call: Call
     edge: Edge
-    request: web.BaseRequest
+    request: Request
     head: Head
     body: bytes | None  # as it came; None: it is streamed through
     content: bytes | None  # decoded; None: it could not be
