@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LITTLE = {"admission": "2000", "load_journal": "500", "shared_admission": "200", "slow_streams": "20"}
+LITTLE = {"admission": "2000", "load_journal": "500", "shared_admission": "200", "slow_streams": "20", "parts_down": "0.3"}
 
 
 def test_every_benchmark_is_known_here() -> None:
