@@ -1,0 +1,74 @@
+"""Embeddings at a slow upstream: scripted upstreams whose answers wait for a word, and what the journal says of both attempts."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from proxy.routes import Hedge
+from tests.dataplane.conftest import Exchange, Site
+from tests.dataplane.routing import call
+
+EMBED = "/up/v1/embeddings"
+ASK = json.dumps({"model": "m", "input": "x" * 400}).encode()
+SOON = Hedge(after_s=0.01, share=1.0, least=100)
+LATE = Hedge(after_s=600.0, share=1.0, least=100)
+COST = 40 * 2000  # nano-USD of one answer
+
+
+def embeddings(word: str = "fast", input_tokens: int = 40) -> bytes:
+    usage = {"prompt_tokens": input_tokens, "total_tokens": input_tokens}
+    return json.dumps({"object": "list", "data": [], "model": "m", "from": word, "usage": usage}).encode()
+
+
+class Held:
+    """A reply that waits for `go`; `ended` when the proxy has closed the connection instead."""
+
+    def __init__(self, reply: bytes = embeddings("slow"), status: bytes = b"200 OK") -> None:
+        self.reply = reply
+        self.status = status
+        self.asked = asyncio.Event()
+        self.go = asyncio.Event()
+        self.ended = asyncio.Event()
+
+    async def __call__(self, exchange: Exchange) -> None:
+        self.asked.set()
+        going, ending = asyncio.ensure_future(self.go.wait()), asyncio.ensure_future(exchange.reader.read())
+        await asyncio.wait((going, ending), return_when=asyncio.FIRST_COMPLETED)
+        going.cancel()
+        if ending.done():
+            self.ended.set()
+            raise ConnectionError
+        ending.cancel()
+        await asyncio.wait((ending,))
+        await exchange.reply(self.reply, status=self.status)
+
+
+async def embed(site: Site) -> tuple[int, dict[str, str], bytes]:
+    return await call(site, ASK, EMBED)
+
+
+async def begin(site: Site, *helds: Held) -> asyncio.Task:
+    """A call that is under way when all of these have been asked."""
+    asking = asyncio.create_task(embed(site))
+    async with asyncio.timeout(5):
+        for held in helds:
+            await held.asked.wait()
+    return asking
+
+
+def split(site: Site) -> tuple[dict, dict]:
+    """(the call's record, that of the attempt which lost), and nothing else is in the journal."""
+    records = site.events("call")
+    (record,) = [one for one in records if "attempt_of" not in one]
+    (loser,) = [one for one in records if "attempt_of" in one]
+    assert loser["attempt_of"] == record["id"] and {one["id"] for one in site.events("opened")} == {record["id"], loser["id"]}
+    assert site.plane.traffic.opened == site.plane._settler.settled == 2 and not site.plane.traffic.in_flight
+    return record, loser
+
+
+def running(site: Site, name: str = "up") -> list[int]:
+    """The running attempts of each key."""
+    return [key.running for key in site.plane.traffic.lanes.by_name[name].keyring.keys]
+
+
