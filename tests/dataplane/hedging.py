@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 
 from proxy.routes import Hedge
 from tests.dataplane.conftest import Exchange, Site
@@ -12,6 +13,7 @@ from tests.dataplane.routing import call
 EMBED = "/up/v1/embeddings"
 ASK = json.dumps({"model": "m", "input": "x" * 400}).encode()
 SOON = Hedge(after_s=0.01, share=1.0, least=100)
+CHATS = Hedge(after_s=0.01, share=1.0, least=100, kinds=["chat"])
 LATE = Hedge(after_s=600.0, share=1.0, least=100)
 COST = 40 * 2000  # nano-USD of one answer
 
@@ -57,6 +59,24 @@ async def begin(site: Site, *helds: Held) -> asyncio.Task:
     return asking
 
 
+def watch_given_up(site: Site) -> asyncio.Event:
+    """Set when a second attempt has come to nothing before it was sent."""
+    given_up, release = asyncio.Event(), site.plane._admission.release
+
+    def note(*arguments: object, **named: object) -> None:
+        release(*arguments, **named)
+        given_up.set()
+
+    site.plane._admission.release = note
+    return given_up
+
+
+def counted(site: Site) -> tuple[int, int]:
+    """How many calls could have been hedged in the last minute, and how many were to be."""
+    hedges, now = site.plane.traffic.lanes.by_name["up"].hedges, time.monotonic()
+    return hedges._calls.sum(now), hedges._taken.sum(now)
+
+
 def split(site: Site) -> tuple[dict, dict]:
     """(the call's record, that of the attempt which lost), and nothing else is in the journal."""
     records = site.events("call")
@@ -70,5 +90,3 @@ def split(site: Site) -> tuple[dict, dict]:
 def running(site: Site, name: str = "up") -> list[int]:
     """The running attempts of each key."""
     return [key.running for key in site.plane.traffic.lanes.by_name[name].keyring.keys]
-
-
