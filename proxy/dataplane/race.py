@@ -156,7 +156,7 @@ class Race:
             self._way.leave()
 
     def end_by_order(self, refusal: Refusal) -> None:
-        """Killed: both of them."""
+        """Killed. The second one ends as one in flight, and with the call at the latest."""
         self._leading.end_by_order(refusal)
         self._refuse(refusal)
 
@@ -169,8 +169,6 @@ class Race:
     def _refuse(self, refusal: Refusal) -> None:
         if not self._leading.relay.head_sent and not self.done.done():
             self.done.set_exception(refusal)
-        self.begin()
-        self.lose(refusal.name)
 
 
 class Side:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 
+from proxy.dataplane.race import Race
 from proxy.routes import Hedge
 from tests.dataplane.conftest import Exchange, Site
 from tests.dataplane.routing import call
@@ -85,6 +86,19 @@ def split(site: Site) -> tuple[dict, dict]:
     assert loser["attempt_of"] == record["id"] and {one["id"] for one in site.events("opened")} == {record["id"], loser["id"]}
     assert site.plane.traffic.opened == site.plane._settler.settled == 2 and not site.plane.traffic.in_flight
     return record, loser
+
+
+def find_race(site: Site) -> Race:
+    """What carries the one call that runs."""
+    (race,) = [one for one in site.plane.traffic.in_flight if isinstance(one, Race)]
+    return race
+
+
+async def settle_down(race: Race) -> None:
+    """Until the call waits for nothing but its end: whether there is a second attempt has been decided."""
+    async with asyncio.timeout(5):
+        while not race.done._callbacks:
+            await asyncio.sleep(0.005)
 
 
 def running(site: Site, name: str = "up") -> list[int]:

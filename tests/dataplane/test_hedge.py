@@ -10,7 +10,22 @@ from proxy.dataplane.hedge import may_hedge
 from proxy.dataplane.route import Lane, Route
 from proxy.orders import Order, Orders, write_orders
 from proxy.routes import Breaker, Fallback, Hedge
-from tests.dataplane.hedging import CHATS, COST, LATE, SOON, Held, begin, counted, embed, embeddings, running, split, watch_given_up
+from tests.dataplane.hedging import (
+    CHATS,
+    COST,
+    LATE,
+    SOON,
+    Held,
+    begin,
+    counted,
+    embed,
+    embeddings,
+    find_race,
+    running,
+    settle_down,
+    split,
+    watch_given_up,
+)
 from tests.dataplane.paying import answer
 from tests.dataplane.routing import ASK as CHAT_ASK
 from tests.dataplane.routing import STREAM, Upstreams, call
@@ -99,6 +114,30 @@ def test_what_answers_in_time_is_asked_once(run, tmp_path):
     assert len(up.asked) == 3
 
 
+def test_what_has_begun_in_time_may_take_its_time(run, tmp_path):
+    up, go = Upstreams(), asyncio.Event()
+
+    async def half(exchange):
+        whole = embeddings()
+        await exchange.send(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(whole), whole[:9]))
+        await go.wait()
+        await exchange.send(whole[9:])
+
+    async def script(site):
+        up.replies = [half]
+        asking = asyncio.create_task(embed(site))
+        async with asyncio.timeout(5):
+            while not site.plane.traffic.in_flight:
+                await asyncio.sleep(0.005)
+        await settle_down(find_race(site))
+        assert counted(site) == (1, 0)
+        go.set()
+        assert (await asking)[2] == embeddings()
+
+    hold(run, tmp_path, {"up": up}, {"up": {"hedge": Hedge(after_s=1.0, share=1.0)}}, script)
+    assert len(up.asked) == 1
+
+
 def test_only_a_share_of_the_calls_is_hedged(run, tmp_path):
     up = Upstreams()
 
@@ -162,6 +201,7 @@ def test_where_nobody_is_there_the_call_goes_on_without(run, tmp_path):
         assert (await asking)[0] == 200
         record = await site.record()
         assert len(site.events("opened")) == 1 and "tried" not in record and running(site, "other") == [0]
+        assert site.events("extended") == []  # of one that the journal has never heard of
         check(site, tmp_path)
 
     breaker = Breaker(share=0.1, least_calls=1, open_s=0.001)
@@ -210,17 +250,15 @@ def test_none_is_begun_where_nothing_may_begin(run, tmp_path, reason):
         first, given_up = Held(), watch_given_up(site)
         up.replies = [first, embeddings()]
         asking = await begin(site, first)
-        race = next(iter(site.plane.traffic.in_flight))
+        race = find_race(site)
         assert race.is_waiting
         if reason == "stopping":
             site.plane.traffic.stopping = True
         else:
             write_orders(tmp_path / "orders.json", Orders(orders=[Order(verb="pause", reason="x", by="y", at_ns=1)]))
             site.plane.look()
-        async with asyncio.timeout(5):
-            while not (given_up.is_set() if reason == "paused" else race.done._callbacks):
-                await asyncio.sleep(0.005)
-        assert counted(site) == (1, 1 if reason == "paused" else 0)
+        await settle_down(race)
+        assert (counted(site), given_up.is_set()) == ((1, 1), True) if reason == "paused" else ((1, 0), False)
         first.go.set()
         assert (await asking)[0] == 200
         assert "tried" not in await site.record()

@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from proxy.routes import Breaker, Fallback
 from proxy.rules import Budget, Queue, RateLimit
 from proxy.toll.follow import Follower
 from proxy.toll.ledger import Ledger
@@ -88,6 +89,32 @@ def test_both_are_reserved_on_file_before_the_second_goes(run, tmp_path):
     hold(run, tmp_path, {"up": up}, {"up": {"hedge": SOON}}, script, budgets=BUDGETS)
     folded, live = found[0]
     assert folded == live and folded["calls.calls@"] == (0, 2)
+
+
+@pytest.mark.parametrize("who", ["first", "second"])
+def test_each_is_paid_under_its_own_name_and_price(run, tmp_path, who):
+    up, other = Upstreams(), Upstreams()
+
+    async def script(site):
+        breaker = site.plane.traffic.lanes.by_name["up"].keyring.keys[0].breaker
+        breaker.leave(breaker.enter(), True, 0.0)  # half-open: the attempt that runs is the only one here
+        one, two = Held(embeddings("first")), Held(embeddings("second"))
+        up.replies, other.replies = [one], [two]
+        asking = await begin(site, one, two)
+        (one if who == "first" else two).go.set()
+        status, fields, body = await asking
+        assert (status, json.loads(body)["from"], fields.get("x-weighbridge-model-asked")) == (200, who, "m" if who == "second" else None)
+        record, loser = split(site)
+        won, lost = ("up", "other") if who == "first" else ("other", "up")
+        assert (record["upstream"], loser["upstream"]) == (won, lost)
+        for each in (record, loser):
+            assert each["cost_nano_usd"] > 0 and (each["upstream"] == "up" or each["model_asked"] == "m")
+            (cell,) = [cell for cell in each["charged"] if "?" in cell]
+            assert cell.endswith("upstream=up&model=m" if each["upstream"] == "up" else "upstream=other&model=cheap")
+        check(site, tmp_path)
+
+    sections = {"up": {"hedge": SOON, "fallbacks": [Fallback("other", {"m": "cheap"})], "breaker": Breaker(share=0.1, least_calls=1, open_s=0.001)}}
+    hold(run, tmp_path, {"up": up, "other": other}, sections, script, budgets=BUDGETS)
 
 
 @pytest.mark.parametrize("seed", range(4))
