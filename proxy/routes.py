@@ -1,6 +1,7 @@
 """What becomes of a call whose upstream fails: tried again, sent elsewhere, or held back; and the checks that no single field can do.
 
     retry      another attempt at the same upstream, before the first byte of an answer has been passed on
+    hedge      a second attempt beside the first one, where that is slow; whichever answers well first is passed on
     fallbacks  other upstreams of the same dialect, in order
     breaker    while most calls of an upstream fail, none is sent there but one at a time to see whether it is back
     keys       several provider keys, the least loaded one first
@@ -35,6 +36,17 @@ Condition = Literal[
 CONDITIONS: tuple[str, ...] = typing.get_args(Condition)
 JUDGED = frozenset({"startup_error", "empty", "truncated", "invalid_json"})  # found in the body of an answer, which is held back for it
 EVERY_MODEL = "*"
+READS = "read"
+HedgedKind = Literal[
+    "read",  # GET and HEAD
+    "embeddings",
+    "rerank",
+    "moderation",
+    "count_tokens",
+    "chat",  # this one and those below make text, and cost twice
+    "text_completion",
+    "generate_content",
+]
 
 
 class _Section(msgspec.Struct, frozen=True):
@@ -60,6 +72,15 @@ class Fallback(_Section):
     upstream: str
     model: dict[str, str] = {}  # model asked → model there; `*` stands for every other one; default: the same name
     when: list[Condition] = msgspec.field(default_factory=lambda: ["unreachable", "timeout", "rate_limited", "overloaded", "server_error"])
+
+
+class Hedge(_Section):
+    """A second attempt that is made while the first one runs, for calls that do not stream."""
+
+    after_s: float = 0.0  # without the head of an answer; 0: never
+    share: float = 0.1  # of the calls of the last minute that could be hedged, at most …
+    least: int = 1  # … or so many a minute, where that is more
+    kinds: list[HedgedKind] = msgspec.field(default_factory=lambda: ["read", "embeddings", "rerank", "moderation", "count_tokens"])
 
 
 class Breaker(_Section):
@@ -88,6 +109,7 @@ class Routed(typing.Protocol):
     key: str
     keys: list[str]
     retry: Retry
+    hedge: Hedge
     fallbacks: list[Fallback]
     breaker: Breaker
     stall: Stall
@@ -113,12 +135,15 @@ def check_routes(routes: Mapping[str, typing.Any], environment: Mapping[str, str
 def _check_numbers(path: str, route: Routed, faults: Faults) -> None:
     if route.retry.attempts < 1:
         faults.add(f"{path}.retry.attempts", "must be 1 (none but the first) or more")
-    for section, name in (("retry", "share"), ("breaker", "share")):
+    for section, name in (("retry", "share"), ("hedge", "share"), ("breaker", "share")):
         if not 0 <= getattr(getattr(route, section), name) <= 1:
             faults.add(f"{path}.{section}.{name}", "a share is 0 to 1")
     for name in ("backoff_s", "most_backoff_s", "within_s", "least"):
         if getattr(route.retry, name) < 0:
             faults.add(f"{path}.retry.{name}", "must be 0 or more")
+    for name in ("after_s", "least"):
+        if getattr(route.hedge, name) < 0:
+            faults.add(f"{path}.hedge.{name}", "must be 0 or more")
     for name in ("least_calls", "window_s", "open_s", "most_open_s"):
         if getattr(route.breaker, name) <= 0:
             faults.add(f"{path}.breaker.{name}", "must be greater than 0")

@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from proxy.document import Faults
-from proxy.routes import Breaker, Fallback, Retry, Stall
+from proxy.routes import Breaker, Fallback, Hedge, Retry, Stall
 
 Dialect = Literal["openai", "anthropic", "gemini", "bedrock", "cohere", "ollama"]
 DIALECTS: tuple[str, ...] = typing.get_args(Dialect)
@@ -43,6 +43,7 @@ class Upstream(msgspec.Struct, frozen=True):
     client_key: str | None = None  # … and prove it by this key; default: the key stands in the same file
     keys: list[str] = []  # several of ours (env:NAME), instead of `key`
     retry: Retry = Retry()
+    hedge: Hedge = Hedge()
     fallbacks: list[Fallback] = []
     breaker: Breaker = Breaker()
     stall: Stall = Stall()

@@ -99,14 +99,14 @@ class Admission:
         if answer.sent_ns is not None and answer.first_byte_ns is not None:
             self.gate.learn(call.upstream, name_credential(call), model, answer.limits, answer.status, answer.sent_ns, answer.first_byte_ns)
 
-    def release(self, call: Call) -> None:
-        """Undo what `admit` did for an attempt that costs nothing, or has been paid for: the next one is let in anew."""
+    def release(self, call: Call, *, is_opened: bool = True) -> None:
+        """Undo what `admit` did for an attempt that costs nothing, was not sent, or has been paid for: the next one is let in anew."""
         self.gate.withdraw(call.id, time.time_ns())
-        toll = call.toll
-        if toll.reserved:
+        if call.toll.reserved:
             (self._central or self.ledger).settle(call.id, Weight(0, 0, 0))
-            self._journal.extended(Extended(id=call.id, reserved_nano_usd=0, reserved=dict.fromkeys(toll.reserved, 0)))
-        call.toll = Toll(waited_ns=toll.waited_ns)
+            if is_opened:
+                self._journal.extended(Extended(id=call.id, reserved_nano_usd=0, reserved=dict.fromkeys(call.toll.reserved, 0)))
+        call.toll = Toll(waited_ns=call.toll.waited_ns)
 
     async def admit_socket(self, call: Call) -> None:
         """Let a WebSocket through on which one call may be made at least. Raises `Refusal`."""
@@ -143,6 +143,8 @@ class Admission:
         asked = (call.id, passage.subject, name_credential(call), max(0, passage.weight.tokens - output_tokens), output_tokens)
         found = self.gate.try_enter(*asked, now_ns)
         if found is not None:
+            if call.attempt_of is not None:
+                raise Refusal("policy_rate_limited", "A second attempt beside the first one has no place in a queue.")
             call.toll.waited_ns += await self.gate.wait(*asked, found)
 
     # --- the reservation ------------------------------------------------------------------------------------------

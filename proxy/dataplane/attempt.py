@@ -26,7 +26,7 @@ from proxy.wire import read_limits
 
 _MOST_HELD = 1024 * 1024
 _DOOMED_S = 5.0  # how long the rest of an answer is waited for that is given up anyway
-_DISCARDED = "upstream_discarded"
+DISCARDED = "upstream_discarded"  # the outcome of an attempt that was given up
 log = logging.getLogger("weighbridge.attempt")
 
 
@@ -64,17 +64,13 @@ class Attempt:
     # --- from the upstream ----------------------------------------------------------------------------------------
 
     def head_came(self, head: ResponseHead) -> None:
-        route, status, answer = self._route, head.status, self.call.answer
-        self._head = head
-        self.last_activity = time.monotonic()
-        answer.status, answer.first_byte_ns = status, time.time_ns()
-        answer.limits = read_limits(head.fields, answer.first_byte_ns / 1e9)
-        route.learn(status, answer.limits)
+        route, status = self._route, head.status
+        self._note_head(head)
         word = name_condition(status)
         if word is None and status in (401, 403) and route.lane.keyring.is_pool:
             word = "key_refused"
         if word is not None:
-            self._failure = route.decide(word, wait_s=answer.limits.retry_after_s)
+            self._failure = route.decide(word, wait_s=self.call.answer.limits.retry_after_s)
             if self._failure is None:
                 self._pass()
         else:
@@ -158,11 +154,19 @@ class Attempt:
     def _decide(self, word: str) -> Failure | None:
         if not word:
             return None
-        failure = self._route.decide(word, outcome=_DISCARDED)
+        failure = self._route.decide(word, outcome=DISCARDED)
         if failure is not None:
             self._note_held()
             failure.call = msgspec.structs.replace(self.call)
         return failure
+
+    def _note_head(self, head: ResponseHead) -> None:
+        answer = self.call.answer
+        self._head = head
+        self.last_activity = time.monotonic()
+        answer.status, answer.first_byte_ns = head.status, time.time_ns()
+        answer.limits = read_limits(head.fields, answer.first_byte_ns / 1e9)
+        self._route.learn(head.status, answer.limits)
 
     def _note_held(self) -> None:
         """What is known of an answer that is not passed on."""

@@ -7,13 +7,9 @@ the provider may bill although it was given up is settled at once, with a record
 
 from __future__ import annotations
 
-import asyncio
-import os
 import time
-import typing
 from collections.abc import Callable
 from functools import partial
-from itertools import count
 
 import msgspec
 
@@ -21,86 +17,23 @@ from proxy.call import Call
 from proxy.config import Limits
 from proxy.dataplane.admission import Admission
 from proxy.dataplane.attempt import Attempt
-from proxy.dataplane.edge import Edge
 from proxy.dataplane.forward import make_head, send_stream
 from proxy.dataplane.headers import Head, drop_coding, drop_key, put_key
+from proxy.dataplane.hedge import hedge, may_hedge
 from proxy.dataplane.identify import Identifier
 from proxy.dataplane.journal import JournalWriter
 from proxy.dataplane.meter import Meter, MeteredRelay
+from proxy.dataplane.race import Race
 from proxy.dataplane.relay import Relay
-from proxy.dataplane.request import Request
 from proxy.dataplane.route import Failure, Route
+from proxy.dataplane.sending import Pause, Sending, new_id
 from proxy.dataplane.settle import Settler
 from proxy.dataplane.tunnel import Tunnel
-from proxy.dataplane.upstream import Connection, Pool
+from proxy.dataplane.upstream import Connection
 from proxy.errors import Refusal
 from proxy.record import Extended, Opened
 
-_ids = count()
-_PROCESS = os.urandom(4).hex()
-
-
-def new_id(now_ns: int) -> str:
-    """An id that sorts by time and is unique over processes: 12 hexadecimal digits of milliseconds, 8 of the process, 6 of a counter."""
-    return f"{now_ns // 1_000_000:012x}{_PROCESS}{next(_ids) & 0xFFFFFF:06x}"
-
-
-class Sending(msgspec.Struct):
-    """A call on its way upstream, with what is to be sent of it."""
-
-    call: Call
-    edge: Edge
-    request: Request
-    head: Head
-    body: bytes | None  # as it came; None: it is streamed through
-    content: bytes | None  # decoded; None: it could not be
-    target: str
-    pools: dict[str, Pool]  # as they were when the call came
-    read_ns: int  # when all of it had been read
-    carrier: typing.Any = None  # what carries it now: a `Carrying`
-    changed: bytes | None = None  # `content` after admission
-
-    @property
-    def keep_alive(self) -> bool:
-        """Whether the client's connection may be used on."""
-        return self.carrier is not None and self.carrier.keep_alive
-
-
-class Pause:
-    """What stands for a call while it waits for its next attempt."""
-
-    keep_alive = False
-
-    def __init__(self, call: Call) -> None:
-        self.call = call
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    async def wait(self, delay_s: float) -> None:
-        """Raises the `Refusal` of an order that ends the call meanwhile."""
-        await asyncio.wait((self.done,), timeout=delay_s)
-        if self.done.done():
-            self.done.result()
-
-    def client_paused(self, paused: bool) -> None:
-        """Nothing comes that the client could be full of."""
-
-    def expire(self, now: float, first_byte_s: float, idle_s: float) -> None:
-        """It ends by itself."""
-
-    def abandon(self) -> None:
-        """Nothing runs."""
-
-    def end_by_order(self, refusal: Refusal) -> None:
-        if not self.done.done():
-            self.done.set_exception(refusal)
-
-    def end_in_band(self, refusal: Refusal) -> bool:
-        """Nothing of an answer has been passed on: the refusal is the answer."""
-        self.end_by_order(refusal)
-        return True
-
-
-Carrying = Relay | Attempt | Tunnel | Pause
+Carrying = Relay | Attempt | Race | Tunnel | Pause
 
 
 class Carrier:
@@ -115,15 +48,15 @@ class Carrier:
         self.limits = limits
         self._identifier = identifier
         self._journal = journal
-        self._settler = settler
-        self._admission = admission
-        self._is_stopping = is_stopping
+        self.settle = settler.settle
+        self.admission = admission
+        self.is_stopping = is_stopping
 
     async def carry(self, sending: Sending, route: Route) -> None:
         """Make attempts until an answer has been passed on. Raises the `Refusal` of the last one."""
         while True:
             try:
-                wire, body = await self._prepare(sending, route)
+                wire, body = await self.prepare(sending, route)
             except Refusal:  # where another attempt cannot be made, the caller gets what became of the last one
                 failure = route.restore()
                 if failure is not None and failure.refusal is not None:
@@ -135,7 +68,7 @@ class Carrier:
             failure = await self._attempt(sending, route, wire, body)
             if failure is None:
                 return
-            self._admission.learn(sending.call)
+            self.admission.learn(sending.call)
             if failure.outcome is not None:
                 self._settle_apart(failure, sending.call)
             if delay_s := route.go():
@@ -147,11 +80,11 @@ class Carrier:
         """Open a WebSocket: one attempt, and the calls on it are admitted and opened one by one."""
         call, edge = sending.call, sending.edge
         route.enter()
-        await self._admission.admit_socket(call)
+        await self.admission.admit_socket(call)
         wire = self._make_head(sending, route, sending.head, b"", [b"Connection: Upgrade", b"Upgrade: websocket"])
         route.start()
         connection = await sending.pools[call.upstream].take()
-        tunnel = Tunnel(call, edge, connection, self._settler.settle, self.open, new_id, self._admission)
+        tunnel = Tunnel(call, edge, connection, self.settle, self.open, new_id, self.admission)
         self._take_up(sending, tunnel)
         self._note_sent(sending)
         connection.start(tunnel, call.method, wire, upgrade=True)
@@ -187,17 +120,17 @@ class Carrier:
 
     # --- an attempt -----------------------------------------------------------------------------------------------
 
-    async def _prepare(self, sending: Sending, route: Route) -> tuple[bytes, bytes | None]:
+    async def prepare(self, sending: Sending, route: Route) -> tuple[bytes, bytes | None]:
         """Find where the next attempt goes, and let the call through there: the request's head and body. Raises `Refusal`."""
         call, head, body = sending.call, sending.head, sending.body
-        if route.failure is not None and self._is_stopping():
+        if route.failure is not None and self.is_stopping():
             raise Refusal("weighbridge_stopping", "Weighbridge is shutting down; try again.")
         route.enter()
         if route.is_moved:
             if route.failure is not None:
-                self._admission.release(call)
+                self.admission.release(call)
             call.toll.asked_model = route.asked_model
-            sending.changed, sending.target = await self._admission.admit(call, route.content, route.target)
+            sending.changed, sending.target = await self.admission.admit(call, route.content, route.target)
             route.is_moved = False
         if sending.changed is not sending.content:
             body, head = sending.changed, drop_coding(head)
@@ -224,13 +157,21 @@ class Carrier:
             if failure is None:
                 raise
             return failure
-        relay = self._make_relay(sending, connection)
-        carrier = relay if body is None or route.lane.is_plain else Attempt(relay, connection, route)
+        relay = self.make_relay(sending, connection)
+        if body is None or route.lane.is_plain:
+            carrier = receiver = relay
+        elif may_hedge(call, route):
+            carrier = Race(relay, connection, route, self.settle, self.in_flight)
+            receiver = carrier.first
+        else:
+            carrier = receiver = Attempt(relay, connection, route)
         self._take_up(sending, carrier)
         self._note_sent(sending)
-        connection.start(carrier, call.method, wire + body if body else wire, complete=body is not None)
+        connection.start(receiver, call.method, wire + body if body else wire, complete=body is not None)
         if body is None:
             await send_stream(call, relay, connection, sending.request, self.limits)
+        elif carrier is not receiver:
+            await hedge(self, sending, route, carrier)
         return await carrier.done
 
     def _take_up(self, sending: Sending, carrier: Carrying) -> None:
@@ -249,11 +190,11 @@ class Carrier:
         call.answer.sent_ns = time.time_ns()
         call.answer.added_ns = call.answer.sent_ns - sending.read_ns - call.toll.waited_ns if call.attempts == 1 else None
 
-    def _make_relay(self, sending: Sending, connection: Connection) -> Relay:
-        call, edge, settle = sending.call, sending.edge, self._settler.settle
+    def make_relay(self, sending: Sending, connection: Connection) -> Relay:
+        call, edge, settle = sending.call, sending.edge, self.settle
         keep_alive, http_1_0 = sending.request.keep_alive, sending.request.version < (1, 1)
         if call.toll.is_metered:
-            meter = Meter(call, self._admission.extend, partial(self._admission.weigher.count_output, call))
+            meter = Meter(call, self.admission.extend, partial(self.admission.weigher.count_output, call))
             return MeteredRelay(call, edge, connection, settle, meter, keep_alive=keep_alive, http_1_0=http_1_0)
         return Relay(call, edge, connection, settle, keep_alive=keep_alive, http_1_0=http_1_0)
 
@@ -283,6 +224,6 @@ class Carrier:
         apart = msgspec.structs.replace(
             before, id=new_id(time.time_ns()), attempt_of=call.id, attempts=1, tried=None, outcome=failure.outcome, body=None
         )
-        self._admission.ledger.rename(call.id, apart.id)
+        self.admission.ledger.rename(call.id, apart.id)
         self.opened += 1
-        self._settler.settle(apart)
+        self.settle(apart)

@@ -64,13 +64,16 @@ class Keyring:
         self.is_pool = len(keys) > 1
         self._picks = 0
 
-    def pick(self, now_s: float) -> ProviderKey | None:
-        """The key to send with; None where none may be sent with now. Of equals, the one that was picked longest ago."""
+    def pick(self, now_s: float, beside: ProviderKey | None = None) -> ProviderKey | None:
+        """The key to send with; None where none may be sent with now. Of equals, the one that was picked longest ago.
+
+        Beside a call that runs with one of several keys it is another one.
+        """
         if not self.is_pool:
             only = self.keys[0]
             return None if only.breaker.wait_s(now_s) else only
-        free = [key for key in self.keys if not key.wait_s(now_s)]
-        if not free and all(key.is_refused and not key.breaker.wait_s(now_s) for key in self.keys):
+        free = [key for key in self.keys if key is not beside and not key.wait_s(now_s)]
+        if not free and beside is None and all(key.is_refused and not key.breaker.wait_s(now_s) for key in self.keys):
             free = self.keys  # that no key opens anything is for the provider to say
         if not free:
             return None

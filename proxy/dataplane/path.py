@@ -12,7 +12,7 @@ from proxy.call import Call
 from proxy.config import Config, Upstream
 from proxy.dataplane.admission import Admission, make_subject
 from proxy.dataplane.advice import suit_client
-from proxy.dataplane.carrier import Carrier, Carrying, Sending, new_id
+from proxy.dataplane.carrier import Carrier, Carrying
 from proxy.dataplane.edge import Edge, Sent, write_refusal
 from proxy.dataplane.forward import decode_body, read_body
 from proxy.dataplane.headers import presented_key, read_head
@@ -22,6 +22,7 @@ from proxy.dataplane.lanes import Lanes
 from proxy.dataplane.outbox import Outbox
 from proxy.dataplane.request import Request
 from proxy.dataplane.route import Lane, Route
+from proxy.dataplane.sending import Sending, new_id
 from proxy.dataplane.settle import Settler
 from proxy.dataplane.tiering import Tiering
 from proxy.dataplane.upstream import Pool

@@ -8,6 +8,7 @@ Nothing is sent twice that the provider may have carried out, unless the operato
 
 from __future__ import annotations
 
+import copy
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -51,6 +52,7 @@ class Lane:
         self.signer = signer
         self.retry = upstream.retry
         self.quota = Quota(upstream.retry.share, upstream.retry.least)
+        self.hedges = Quota(upstream.hedge.share, upstream.hedge.least) if upstream.hedge.after_s else None
         names = [variable for variable in upstream.key_names if environment.get(variable)]
         keys = [ProviderKey(variable, environment[variable], upstream.breaker) for variable in names]
         self.keyring = Keyring(keys or [ProviderKey(None, None, upstream.breaker)])
@@ -58,9 +60,8 @@ class Lane:
         conditions = {*upstream.retry.when, *(word for fallback in upstream.fallbacks for word in fallback.when)}
         self.judged = frozenset(conditions & JUDGED)
         # Whether its answers need no look before they are passed on.
-        self.is_plain = not (
-            conditions - {"unreachable"} or upstream.breaker.share or self.keyring.is_pool or stall.first_byte_s or stall.idle_s or stall.tokens_per_s
-        )
+        is_guarded = upstream.hedge.after_s or upstream.breaker.share or stall.first_byte_s or stall.idle_s or stall.tokens_per_s
+        self.is_plain = not (conditions - {"unreachable"} or self.keyring.is_pool or is_guarded)
 
 
 class Failure(msgspec.Struct):
@@ -75,6 +76,8 @@ class Failure(msgspec.Struct):
 
 class Route:
     """One call on its way. Owned by the call's coroutine."""
+
+    _beside: ProviderKey | None = None  # the key of an attempt that runs, which this one is made beside
 
     def __init__(
         self, call: Call, lanes: Mapping[str, Lane], content: bytes | None, target: str, clock: Callable[[], float] = time.monotonic,
@@ -110,7 +113,7 @@ class Route:
             return
         while True:
             now = self._clock()
-            key = self.lane.keyring.pick(now)
+            key = self.lane.keyring.pick(now, self._beside)
             if key is not None:
                 self.key = key
                 key.running += 1
@@ -125,7 +128,7 @@ class Route:
                     raise Refusal("policy_upstream_limited", text, retry_after_s=wait_s)
                 text = "This upstream has failed again and again, so that nothing is sent to it for a while. Try again then."
                 raise Refusal("upstream_open", text, retry_after_s=wait_s)
-            self._note("open")
+            self.note("open")
             self._move()
 
     def start(self) -> None:
@@ -143,6 +146,18 @@ class Route:
             self._ticket = None
             self.key.running -= 1
 
+    @property
+    def is_first(self) -> bool:
+        """Whether the attempt that runs is the first one, at the upstream that the caller asked."""
+        return self.lane is self._home and self._here == 1
+
+    def split(self, call: Call) -> Route:
+        """The route of a second attempt beside the first one: `enter` finds another key there, or else a fallback."""
+        other = copy.copy(self)
+        other.call, other.is_moved, other._used, other._beside, other._ticket = call, True, set(), self.key, None
+        call.ask, call.kind = self._asked[:2]
+        return other
+
     def _tell(self, is_failure: bool | None) -> None:
         """Tell the breaker, once an attempt."""
         if self._ticket is not None and self._ticket >= 0:
@@ -154,11 +169,15 @@ class Route:
         self._tell(status >= 500)
         self.lane.keyring.learn(self.key, status, limits, self._clock())
 
+    def learn_refused(self, refusal: Refusal) -> None:
+        """No answer has come."""
+        self._tell(True if refusal.name.startswith("upstream_") else None)
+
     # --- what comes next ------------------------------------------------------------------------------------------
 
     def decide_refused(self, refusal: Refusal, *, is_sent: bool, outcome: str | None = None) -> Failure | None:
         """As `decide`, after an attempt without an answer."""
-        self._tell(True if refusal.name.startswith("upstream_") else None)
+        self.learn_refused(refusal)
         word = _WORDS.get(refusal.name, "cut" if is_sent else "")
         failure = self.decide(word, is_known=not is_sent, outcome=outcome)
         if failure is not None:
@@ -176,11 +195,12 @@ class Route:
             return None
         if now >= self._deadline or not (self._find_again(word, wait_s, now) or self._find_fallback(word, now)):
             return None
-        self._note(word)
+        self.note(word)
         self.failure = Failure(word, outcome, call=msgspec.structs.replace(self.call))
         return self.failure
 
-    def _note(self, word: str) -> None:
+    def note(self, word: str) -> None:
+        """Say in the record what was the matter with the attempt before the next."""
         place = f"{self.lane.name}/{self.call.upstream_key}" if self.call.upstream_key else self.lane.name
         self.call.tried = f"{self.call.tried}, {place} {word}" if self.call.tried else f"{place} {word}"
 

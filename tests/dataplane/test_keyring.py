@@ -22,6 +22,18 @@ def test_the_least_loaded_goes_first():
     assert {keys.pick(0).name for _ in range(4)} == {"b"}
 
 
+def test_beside_a_call_that_runs_it_is_another_one_or_none():
+    keys = ring("a", "b", "c")
+    assert {keys.pick(0, keys.keys[0]).name for _ in range(4)} == {"b", "c"}
+    for key in keys.keys[1:]:
+        key.parked_until_s, key.is_refused = 60, True
+    assert keys.pick(0, keys.keys[0]) is None
+    keys.keys[0].parked_until_s, keys.keys[0].is_refused = 60, True
+    assert keys.pick(0, keys.keys[0]) is None and keys.pick(0) is not None
+    alone = ring("a")
+    assert alone.pick(0, alone.keys[0]) is alone.keys[0]
+
+
 def test_what_is_left_counts_until_the_limit_is_whole_again():
     keys = ring("a", "b")
     tight = RateLimits(limit_requests=100, remaining_requests=90, limit_tokens=1000, remaining_tokens=100, reset_tokens_s=30)
