@@ -171,6 +171,7 @@ class Call(msgspec.Struct, kw_only=True):
     transport: str = "http"
     secret: str | None = None  # the presented credential: to be kept out of everything that is kept
     body: bytes | None = None  # the request body, decoded; kept only where a sample may need it
+    is_lesson: bool = False  # whether its texts teach the estimator what tokens the provider counts
     request_bytes: int = 0
     answer: Answer = msgspec.field(default_factory=Answer)
     reading: Reading = msgspec.field(default_factory=Reading)

@@ -192,6 +192,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     request: bytes | None = None  # the request body (decoded), only where it is needed
     request_bytes: int = 0  # its whole length, also where `request` was cut
     output_bytes: int = 0
+    is_lesson: bool = False  # whether the estimator is to learn from it
 
 
 class Pulse(msgspec.Struct, frozen=True, kw_only=True):

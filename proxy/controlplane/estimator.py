@@ -33,7 +33,6 @@ from proxy.record import Correction, Sample
 
 log = logging.getLogger("weighbridge.estimator")
 _MOST_WAITING = 2000
-_LEARN_EVERY = 8  # one in so many reported calls teaches a ratio
 _BYTES_A_TOKEN = 4
 Content = tuple[str, int, str, str, str]
 
@@ -52,7 +51,6 @@ class Estimator:
         self._redact = redact
         self._state = state
         self._ratios = Ratios()
-        self._reported = 0
         self._samples: OrderedDict[str, Sample] = OrderedDict()
         self._records: OrderedDict[str, Weighed] = OrderedDict()
         self._incoming: queue.SimpleQueue[Weighed] = queue.SimpleQueue()
@@ -93,10 +91,8 @@ class Estimator:
             self._samples[sample.id] = sample
             if len(self._samples) > _MOST_WAITING // 4:
                 self._samples.popitem(last=False)
-        elif sample.usage_source == "reported":
-            self._reported += 1
-            if self._reported % _LEARN_EVERY == 1:
-                self._learn(sample)
+        elif sample.is_lesson and sample.usage_source == "reported":
+            self._learn(sample)
 
     def pair(self) -> None:
         """Correct every call of which both halves are here."""

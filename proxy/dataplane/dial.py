@@ -121,6 +121,17 @@ class Dialer:
                 self._context.session = session
 
 
+def is_end_told(transport: asyncio.BaseTransport) -> bool:
+    """Whether who was connected has ended the connection itself. TLS tells it, and nobody on the way can forge it (RFC 8446, section 6.1)."""
+    spoken = transport.get_extra_info("ssl_object")
+    try:
+        return spoken is None or not spoken.read(1)
+    except ssl.SSLZeroReturnError:  # it was told, and had been read
+        return True
+    except ssl.SSLError:
+        return False
+
+
 def place_of(literal: str, port: int) -> Place:
     """The place of an address in numbers."""
     return (socket.AF_INET6, (literal, port, 0, 0)) if ":" in literal else (socket.AF_INET, (literal, port))

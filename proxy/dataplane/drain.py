@@ -24,7 +24,6 @@ class Plane(Protocol):
     """What is to be drained."""
 
     traffic: Traffic
-    carrying: int  # calls from their heads to their records
 
     def tick(self) -> None: ...
 
@@ -35,14 +34,14 @@ async def drain(plane: Plane, server: EdgeServer, grace_s: float) -> None:
     """Let all calls end. Nothing listens any more when this is called, and `plane.traffic.stopping` is set."""
     refusal = Refusal("weighbridge_stopping", "Weighbridge is shutting down; try again.")
     running = plane.traffic.in_flight
-    await _wait(plane, lambda: not plane.carrying, grace_s)
+    await _wait(plane, lambda: not plane.traffic.carrying, grace_s)
     await _wait(plane, lambda: not [relay for relay in list(running) if not relay.end_in_band(refusal)], _LAST_S)
     for relay in list(running):
         relay.end_by_order(refusal)
     await _wait(plane, lambda: not any(map(_is_sending, server.connections)), _LAST_S)
     server.pre_shutdown()
     await server.shutdown(0.1)
-    await _wait(plane, lambda: not plane.carrying, _LAST_S)
+    await _wait(plane, lambda: not plane.traffic.carrying, _LAST_S)
 
 
 def _is_sending(edge: Any) -> bool:

@@ -16,9 +16,10 @@ from typing import Any, Protocol
 
 from aiohttp import web
 from aiohttp.http_parser import HttpRequestParser
-from aiohttp.web_protocol import RequestHandler
+from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from proxy.config import Limits
+from proxy.dataplane.request import Request
 from proxy.dataplane.watch import Watch
 from proxy.errors import Refusal, body
 
@@ -42,11 +43,12 @@ class Paced(Protocol):
 class Edge(RequestHandler):
     """One client connection."""
 
-    __slots__ = ("_address", "_held", "_watch", "relay", "tunnel", "wire")
+    __slots__ = ("_address", "_held", "_watch", "loop", "relay", "tunnel", "wire")
 
     def __init__(self, watch: Watch, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._watch = watch
+        self.loop = self._loop
         self._address = ""
         self.wire: asyncio.Transport | None = None  # aiohttp forgets its own as soon as it closes it, though there may be bytes left in it
         self._held = b""  # a request head that has not fully arrived
@@ -66,6 +68,73 @@ class Edge(RequestHandler):
         self.wire = None
         self._watch.leave(self, self._address)
         super().connection_lost(exc)
+
+    async def start(self) -> None:
+        """The requests of this connection, one after the other: aiohttp's own loop less the task, the writer and the response of each."""
+        loop = self._loop
+        manager, handler = self._manager, self._request_handler
+        while not self._force_close:
+            if not self._messages:
+                self._waiter = loop.create_future()
+                try:
+                    await self._waiter
+                finally:
+                    self._waiter = None
+            message, payload = self._messages.popleft()
+            if self._parser is not None:
+                self._parser.message_consumed()
+            if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
+                self._resume_reading_if_drained()
+            manager.requests_count += 1
+            try:
+                self._keepalive = await self._answer(message, payload, handler)
+                if not payload.is_eof():
+                    await self._linger(payload)
+            except ConnectionError:
+                break
+            except asyncio.CancelledError:
+                self.force_close()
+                raise
+            if not self._keepalive or self._close or self._force_close:
+                break
+            self._next_keepalive_close_time = loop.time() + self._keepalive_timeout
+            if self._keepalive_handle is None:
+                self._keepalive_handle = loop.call_at(self._next_keepalive_close_time, self._process_keepalive)
+        if not self._force_close:
+            await asyncio.sleep(0)  # what the outbox holds of this turn leaves first
+            self._task_handler = None
+            if self.transport is not None:
+                self.transport.close()
+
+    async def _answer(self, message: Any, payload: Any, handler: Any) -> bool:
+        """Answer one request; whether the connection may be used on."""
+        if isinstance(message, _ErrInfo):
+            return self.handle_error(None, message.status, message.exc).keep_alive
+        request = self._current_request = Request(message, payload, self)  # type: ignore[assignment]
+        self._request_in_progress = True
+        try:
+            sent = await handler(request)
+        except (asyncio.CancelledError, ConnectionError):
+            raise
+        except Exception as error:  # a defect of ours ends this call, and says so
+            sent = self.handle_error(request, 500, error)
+        finally:
+            self._current_request = None
+            self._request_in_progress = False
+            if self._handler_waiter is not None:
+                self._handler_waiter.set_result(None)
+        if self._upgraded:
+            await self.finish_response(request, sent, None)
+        return sent.keep_alive
+
+    async def _linger(self, payload: Any) -> None:
+        """Read what still comes of a request that was answered before its end, for a while; then the connection is closed."""
+        try:
+            async with asyncio.timeout(self._lingering_time):
+                while not payload.is_eof() and not self._force_close:
+                    await payload.readany()
+        except TimeoutError:
+            self.close()
 
     def refuse(self, refusal: Refusal) -> None:
         """Answer what is no call yet with a refusal, and close."""
@@ -127,7 +196,7 @@ class Edge(RequestHandler):
         if self.relay is not None:
             self.relay.client_paused(False)
 
-    def handle_error(self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None) -> Any:
+    def handle_error(self, request: Request, status: int = 500, exc: BaseException | None = None, message: str | None = None) -> Any:
         """Our own error page: aiohttp's would echo the offending line, and a key with it."""
         name = "caller_bad_request" if status < 500 else "weighbridge_internal"
         text = "The request is not well-formed HTTP." if status < 500 else "Weighbridge failed to handle this call; its log has the cause."
@@ -163,7 +232,7 @@ class Sent:
     def __init__(self, *, keep_alive: bool) -> None:
         self.keep_alive = keep_alive
 
-    async def prepare(self, request: web.BaseRequest) -> None:
+    async def prepare(self, request: Request) -> None:
         """Nothing is left to write."""
 
     async def write_eof(self) -> None:
@@ -184,7 +253,7 @@ def write_refusal(refusal: Refusal, dialect: str, call_id: str, *, keep_alive: b
 class EdgeServer(web.Server):
     """aiohttp's low-level server, making an `Edge` for each client connection."""
 
-    def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[Sent]], limits: Limits) -> None:
+    def __init__(self, handler: Callable[[Request], Awaitable[Sent]], limits: Limits) -> None:
         super().__init__(
             handler,  # type: ignore[arg-type]  # Sent has all that the protocol asks of a response
             handler_cancellation=True,

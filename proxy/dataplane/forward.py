@@ -7,12 +7,12 @@ import time
 from collections.abc import Awaitable
 
 import msgspec
-from aiohttp import web
 
 from proxy.call import Call
 from proxy.config import Limits
 from proxy.dataplane.headers import Headers
 from proxy.dataplane.relay import Relay
+from proxy.dataplane.request import Request
 from proxy.dataplane.tunnel import Tunnel
 from proxy.dataplane.upstream import Connection, Pool
 from proxy.errors import Refusal
@@ -37,7 +37,7 @@ class Pace:
 
     __slots__ = ("_content", "_due", "_floor", "_loop")
 
-    def __init__(self, request: web.BaseRequest, limits: Limits) -> None:
+    def __init__(self, request: Request, limits: Limits) -> None:
         self._loop = asyncio.get_running_loop()
         self._content = request.content
         self._due = self._loop.time() + limits.body_s
@@ -60,7 +60,7 @@ class Pace:
         self._due += self._loop.time() - began
 
 
-async def read_body(request: web.BaseRequest, limits: Limits) -> bytes:
+async def read_body(request: Request, limits: Limits) -> bytes:
     """The whole request body, as it came. Raises `Refusal` caller_body_too_large or caller_too_slow."""
     announced = request.content_length
     if announced is not None and announced > limits.body_bytes:
@@ -107,7 +107,7 @@ def _unpack(body: bytes, coding: str, limit: int) -> bytes | None:
     return b"".join(pieces)
 
 
-async def send_stream(call: Call, relay: Relay | Tunnel, connection: Connection, request: web.BaseRequest, limits: Limits) -> None:
+async def send_stream(call: Call, relay: Relay | Tunnel, connection: Connection, request: Request, limits: Limits) -> None:
     """Send a request body as it comes, until it ends or an answer has: neither side may hold the other up for good.
 
     Raises `Refusal` caller_body_too_large or caller_too_slow; the upstream's connection is to be aborted then. Where an answer has begun, a
@@ -126,7 +126,7 @@ async def send_stream(call: Call, relay: Relay | Tunnel, connection: Connection,
         raise failure
 
 
-async def _upload(call: Call, relay: Relay | Tunnel, connection: Connection, request: web.BaseRequest, limits: Limits) -> None:
+async def _upload(call: Call, relay: Relay | Tunnel, connection: Connection, request: Request, limits: Limits) -> None:
     """Send the body piece by piece, under the back-pressure of both sockets; then read what its ends ask."""
     chunked = request.content_length is None
     first = last = b""

@@ -19,6 +19,7 @@ class Outbox:
         self._journal = journal
         self._actions: list[tuple[asyncio.Transport, bytes | None]] = []
         self._armed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def send(self, transport: asyncio.Transport | None, data: bytes) -> None:
         """Write bytes to a socket at the end of this turn; at once where nothing has to go before them."""
@@ -43,7 +44,9 @@ class Outbox:
         """See to it that the turn's end is noticed."""
         if not self._armed:
             self._armed = True
-            asyncio.get_running_loop().call_soon(self.flush)
+            if self._loop is None:
+                self._loop = asyncio.get_running_loop()  # which asks the kernel for the process's id, each time
+            self._loop.call_soon(self.flush)
 
     def flush(self) -> None:
         """Write the journal, then the sockets, in order."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from itertools import count
 
 import msgspec
 from aiohttp import web
@@ -21,6 +20,7 @@ from proxy.dataplane.identify import Identifier, Place, read_place
 from proxy.dataplane.journal import JournalWriter
 from proxy.dataplane.lanes import Lanes
 from proxy.dataplane.outbox import Outbox
+from proxy.dataplane.request import Request
 from proxy.dataplane.route import Lane, Route
 from proxy.dataplane.sending import Sending, new_id
 from proxy.dataplane.settle import Settler
@@ -30,7 +30,7 @@ from proxy.errors import Refusal
 from proxy.upstream import DIALECTS
 from proxy.wire import leave_unread, read_ask, recognise
 
-_samples = count()  # every 64th request body goes along with its sample, to teach the estimator
+_LESSON_NS = 250_000_000  # from one call whose texts teach the estimator to the next: it has to count their tokens
 
 
 class Traffic:
@@ -42,6 +42,8 @@ class Traffic:
         self._outbox = Outbox(journal)
         self.lanes = Lanes(self._outbox)
         self.stopping = False
+        self.carrying = 0  # calls from their heads to their records
+        self._next_lesson_ns = 0
         self.identifier = Identifier(config.identity, config.auth)
         self._settler = settler
         self._admission = admission
@@ -70,15 +72,16 @@ class Traffic:
         """How many calls have gone upstream."""
         return self.carrier.opened
 
-    async def carry(self, request: web.BaseRequest) -> Sent:
+    async def carry(self, request: Request) -> Sent:
         """Carry one call from its head to its record."""
-        edge: Edge = request.protocol  # type: ignore[assignment]
+        edge: Edge = request.edge
+        self.carrying += 1
         now_ns = time.time_ns()
         call = Call(id=new_id(now_ns), started_ns=now_ns, method=request.method, path="")
         place, fields, sending, route = Place("", ""), {}, None, None
         try:
             place = read_place(request.raw_path)
-            head = read_head(request._message.raw_headers, request.version)
+            head = read_head(request.raw_headers, request.version)
             fields = head.fields
             self._meet(call, place, fields)
             self.identifier.admit(place, fields, call.secret, now_ns)
@@ -104,6 +107,7 @@ class Traffic:
             raise
         finally:
             edge.relay = None
+            self.carrying -= 1
             self._finish(call, place, fields, sending, route)
 
     def end_running(self) -> None:
@@ -138,11 +142,11 @@ class Traffic:
         retry = fields.get("x-stainless-retry-count", "")
         call.retry = int(retry) if retry.isdecimal() and len(retry) < 6 else 0
 
-    async def _read(self, call: Call, fields: dict[str, str], request: web.BaseRequest, lane: Lane) -> tuple[bytes | None, bytes | None]:
+    async def _read(self, call: Call, fields: dict[str, str], request: Request, lane: Lane) -> tuple[bytes | None, bytes | None]:
         """Read what the request asks. Its body as it came and decoded; None where it is to be streamed through, or cannot be decoded."""
         kind, limits = call.kind, self._config.limits
-        if "expect" in fields and request.version >= (1, 1) and request.body_exists and request.transport is not None:
-            request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if "expect" in fields and request.version >= (1, 1) and request.body_exists and request.edge.transport is not None:
+            request.edge.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         if not kind.json_body:
             call.ask = leave_unread(kind, has_body=request.body_exists)
             if not request.body_exists:
@@ -164,8 +168,10 @@ class Traffic:
             raise Refusal("caller_invalid_json", f"The request body is not valid JSON ({where}).") from None
         if kind.needs_model and call.ask.model is None and kind.model is None and not lane.upstream.model_optional:
             raise Refusal("caller_model_absent", "The request names no model: set the field `model` (or `model_optional: true` for this upstream).")
-        if kind.json_body and (self._config.capture.content or not call.ask.usage_expected or next(_samples) % 64 == 0):
-            call.body = content
+        if kind.json_body:
+            call.is_lesson = self._is_lesson(call.started_ns)
+            if call.is_lesson or not call.ask.usage_expected or self._config.capture.content:
+                call.body = content
         return body, content
 
     def _choose_route(self, call: Call, lanes: dict[str, Lane], content: bytes | None, target: str) -> Route:
@@ -176,7 +182,14 @@ class Traffic:
         changed = self._tiering.choose(call, make_subject(call), content, target)
         return Route(call, lanes, content, target) if changed is None else Route(call, lanes, *changed, asked_model=asked)
 
-    def _is_form(self, fields: dict[str, str], request: web.BaseRequest) -> bool:
+    def _is_lesson(self, now_ns: int) -> bool:
+        """Whether the texts of a call that will report its usage go to the estimator, which learns from the difference."""
+        if now_ns < self._next_lesson_ns:
+            return False
+        self._next_lesson_ns = now_ns + _LESSON_NS
+        return True
+
+    def _is_form(self, fields: dict[str, str], request: Request) -> bool:
         """Whether the body is a form that must be read before it goes up, because a budget or a limit may concern what it asks."""
         return (
             not self._admission.is_idle

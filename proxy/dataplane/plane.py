@@ -14,11 +14,11 @@ import resource
 import signal
 import socket
 import time
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
 import uvloop
-from aiohttp import web
 
 from proxy.config import Config, ConfigError, Upstream, load
 from proxy.dataplane.admission import Admission
@@ -28,6 +28,7 @@ from proxy.dataplane.estimate import ByteRatios
 from proxy.dataplane.journal import JournalWriter
 from proxy.dataplane.obey import OrdersFile
 from proxy.dataplane.path import Traffic
+from proxy.dataplane.request import Request
 from proxy.dataplane.samples import SampleSender
 from proxy.dataplane.settle import Settler
 from proxy.dataplane.till import Till
@@ -51,7 +52,6 @@ class DataPlane:
 
     def __init__(self, config: Config, demo_url: str | None, config_path: str | None = None) -> None:
         upstreams = self._find_upstreams(config, demo_url)
-        self.carrying = 0  # calls from their heads to their records
         self._config = config
         self._demo_url = demo_url
         self._config_path = config_path
@@ -69,7 +69,7 @@ class DataPlane:
         url = config.redis_url()
         self._central = None if url is None else self._make_central(url)
         till = Till(self._central or self._ledger, self._gate, self._weigher)
-        self._settler = Settler(book, providers, ratios, till, self._journal, self._samples)
+        self._settler = Settler(book, providers, ratios, till, self._journal, self._samples, config.capture.content)
         self._admission = Admission(config, self._orders, self._gate, self._ledger, self._weigher, self._journal, self._central)
         self.traffic = Traffic(config, upstreams, self._journal, self._settler, self._admission)
         self._generation = self._orders.orders.config_generation
@@ -94,18 +94,12 @@ class DataPlane:
         if self._central is not None:
             await self._central.start()
 
-    async def answer(self, request: web.BaseRequest) -> Sent:
+    def answer(self, request: Request) -> Awaitable[Sent]:
         """A health question, or a call to carry."""
-        if request.raw_path in ("/healthz", "/readyz"):
-            return self._answer_health(request)
-        self.carrying += 1
-        try:
-            return await self.traffic.carry(request)
-        finally:
-            self.carrying -= 1
+        return self._answer_health(request) if request.raw_path in ("/healthz", "/readyz") else self.traffic.carry(request)
 
-    def _answer_health(self, request: web.BaseRequest) -> Sent:
-        edge: Edge = request.protocol  # type: ignore[assignment]
+    async def _answer_health(self, request: Request) -> Sent:
+        edge: Edge = request.edge
         status = b"503 Service Unavailable" if self.traffic.stopping else b"200 OK"
         text = b"stopping\n" if self.traffic.stopping else b"ok\n"
         if edge.transport is not None:
@@ -167,7 +161,7 @@ class DataPlane:
         book = load_book(config)
         upstreams = self._find_upstreams(config, self._demo_url)
         providers = Providers(book, upstreams)
-        self._settler.configure(book, providers)
+        self._settler.configure(book, providers, config.capture.content)
         self._weigher.configure(book, providers, config.reservation)
         self._ledger.set_keys([*config.identity.keys, *self._orders.orders.keys])
         self._admission.configure(config)

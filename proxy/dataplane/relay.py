@@ -51,7 +51,7 @@ class Relay:
     )  # fmt: skip
 
     def __init__(self, call: Call, edge: Edge, connection: Connection, settle: Callable[[Call], None], *, keep_alive: bool, http_1_0: bool) -> None:
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.done: asyncio.Future[None] = edge.loop.create_future()
         self.keep_alive = keep_alive and not http_1_0  # which would have to be told so
         self.last_activity = time.monotonic()
         self.head_sent = False

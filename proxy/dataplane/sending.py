@@ -8,11 +8,11 @@ import typing
 from itertools import count
 
 import msgspec
-from aiohttp import web
 
 from proxy.call import Call
 from proxy.dataplane.edge import Edge
 from proxy.dataplane.headers import Head
+from proxy.dataplane.request import Request
 from proxy.dataplane.upstream import Pool
 from proxy.errors import Refusal
 
@@ -30,7 +30,7 @@ class Sending(msgspec.Struct):
 
     call: Call
     edge: Edge
-    request: web.BaseRequest
+    request: Request
     head: Head
     body: bytes | None  # as it came; None: it is streamed through
     content: bytes | None  # decoded; None: it could not be

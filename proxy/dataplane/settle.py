@@ -37,21 +37,26 @@ _UNKNOWN = Priced(None, "none", "")
 class Settler:
     """Owns what settling needs: the price book, the till, the journal, the sample socket and what was learned."""
 
-    def __init__(self, book: Book, providers: Providers, ratios: ByteRatios, till: Till, journal: JournalWriter, samples: SampleSender) -> None:
+    def __init__(
+        self, book: Book, providers: Providers, ratios: ByteRatios, till: Till, journal: JournalWriter, samples: SampleSender,
+        keeps_content: bool = False,
+    ) -> None:  # fmt: skip
         self.settled = 0
         self.estimates = 0
         self.unread = 0
         self.defects = 0
         self._providers = providers
         self._book = book
+        self._keeps_content = keeps_content
         self._till = till
         self._journal = journal
         self._samples = samples
         self._ratios = ratios
         self._responses: OrderedDict[str, bool] = OrderedDict()  # response id → already charged
 
-    def configure(self, book: Book, providers: Providers) -> None:
-        """Take changed prices."""
+    def configure(self, book: Book, providers: Providers, keeps_content: bool) -> None:
+        """Take changed prices, and another will to keep content."""
+        self._keeps_content = keeps_content
         self._book = book
         self._providers = providers
 
@@ -158,6 +163,8 @@ class Settler:
         reading, key = call.reading, call.secret
         if source == "none" or call.identity is None or not (reading.text or reading.tools or call.body):
             return
+        if not (self._keeps_content or call.is_lesson or source == "estimated"):  # nobody would read it
+            return
         body = call.body[:_MAX_SAMPLE_TEXT] if call.body else None
         if body and key and key.encode("utf-8", "surrogateescape") in body:
             body = body.replace(key.encode("utf-8", "surrogateescape"), b"[redacted]")
@@ -177,6 +184,7 @@ class Settler:
                 request=body,
                 request_bytes=call.ask.prompt_bytes,
                 output_bytes=reading.output_bytes,
+                is_lesson=call.is_lesson,
             )
         )
 

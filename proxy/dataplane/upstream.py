@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import httptools
 
 from proxy.config import Limits, Upstream
-from proxy.dataplane.dial import Dialer
+from proxy.dataplane.dial import Dialer, is_end_told
 from proxy.dataplane.headers import Headers, ResponseHead, keep_alive_s, read_response_head
 from proxy.dataplane.names import Resolve, resolve
 from proxy.dataplane.outbox import Outbox
@@ -153,10 +153,10 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self.pool.forget(self)
         receiver, self._receiver = self._receiver, None
-        self.transport = None  # type: ignore[assignment]
+        transport, self.transport = self.transport, None  # type: ignore[assignment]
         if receiver is None:
             return
-        if self._tunnel or (self._framing == "close" and error is None):
+        if self._tunnel or (self._framing == "close" and error is None and is_end_told(transport)):  # RFC 9112, section 9.8
             receiver.message_ended()
             receiver.batch_ended()
         else:

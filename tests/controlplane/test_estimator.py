@@ -87,8 +87,8 @@ def test_reported_calls_teach_a_ratio_that_survives_a_restart(segments: Segments
     estimator = make(segments)
     counted = tokens.count("Hello, world! " * 10, "gpt-4o-mini")
     for number in range(200):
-        estimator.take(make_sample(number, usage_source="reported", input_tokens=5, output_tokens=counted * 2))
-    assert 20 <= estimator.learned <= 30
+        estimator.take(make_sample(number, usage_source="reported", is_lesson=number < 30, input_tokens=5, output_tokens=counted * 2))
+    assert estimator.learned == 30
     estimator.save()
     again = make(segments)
     again.observe([make_weighed(1)])

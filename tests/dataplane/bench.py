@@ -7,8 +7,6 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from aiohttp import web
-
 from proxy.call import Call, Toll
 from proxy.config import Limits, Upstream
 from proxy.dataplane.edge import EdgeServer, Sent
@@ -16,6 +14,7 @@ from proxy.dataplane.forward import read_body
 from proxy.dataplane.journal import JournalWriter
 from proxy.dataplane.meter import Extend, Meter, MeteredRelay
 from proxy.dataplane.outbox import Outbox
+from proxy.dataplane.request import Request
 from proxy.dataplane.upstream import Pool
 from proxy.errors import Refusal
 from proxy.wire import read_ask, recognise
@@ -69,8 +68,8 @@ async def open_bench(folder, script: Callable[[Exchange], Awaitable[None]], exte
     def settle(call: Call) -> None:
         call.settled = True
 
-    async def carry(request: web.BaseRequest) -> Sent:
-        edge = request.protocol
+    async def carry(request: Request) -> Sent:
+        edge = request.edge
         body = await read_body(request, Limits())
         path, _, query = request.raw_path.partition("?")
         kind = recognise(request.method, path, query, "openai")
@@ -84,7 +83,7 @@ async def open_bench(folder, script: Callable[[Exchange], Awaitable[None]], exte
         edge.relay = relay
         try:
             own = (b"host", b"connection", b"content-length", b"transfer-encoding", b"accept-encoding")
-            lines = [b"%b: %b\r\n" % header for header in request._message.raw_headers if header[0].lower() not in own]
+            lines = [b"%b: %b\r\n" % header for header in request.raw_headers if header[0].lower() not in own]
             head = b"POST %b HTTP/1.1\r\nHost: up\r\n%bContent-Length: %d\r\n\r\n" % (request.raw_path.encode(), b"".join(lines), len(body))
             connection.start(relay, "POST", head + body)
             await relay.done

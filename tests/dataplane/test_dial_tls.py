@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import ssl
 
 import pytest
 
-from proxy.config import Upstream
+from proxy.config import Limits, Upstream
 from proxy.dataplane.dial import Dialer, make_context
+from proxy.dataplane.upstream import Pool
+from tests.dataplane.conftest import open_site
 from tests.dataplane.dialled import refusal, serve, talk
+from tests.dataplane.test_path import answer
 from tests.dataplane.test_upstream import serve_tls
 
 
@@ -75,3 +80,33 @@ def test_the_least_version_and_what_is_verified() -> None:
     context = make_context(Upstream("https://h"))
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2 and context.check_hostname and context.verify_mode == ssl.CERT_REQUIRED
     assert context.get_ca_certs() or not ssl.create_default_context().get_ca_certs()
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("told", [True, False])
+def test_an_answer_up_to_the_end_of_the_connection_is_whole_only_where_the_end_is_told(run, tmp_path, certificates, told, version):
+    def serve_one(listener: socket.socket) -> None:
+        """Answer without a length; then end TLS and TCP, or TCP alone, as whoever stands between could."""
+        reached, _ = listener.accept()
+        spoken = serve_tls(certificates).wrap_socket(reached, server_side=True)
+        while b"\r\n\r\n" not in spoken.recv(65536):
+            pass
+        spoken.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nwhole")
+        if told:
+            spoken.unwrap().close()
+        else:
+            os.close(spoken.detach())
+
+    async def main():
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            serving = asyncio.create_task(asyncio.to_thread(serve_one, listener))
+            async with open_site(tmp_path, answer) as site:
+                up = Upstream(f"https://localhost:{listener.getsockname()[1]}", ca_file=str(certificates[0]))
+                pool = site.plane.traffic.pools["up"] = Pool(up, Limits(), site.plane.traffic._outbox)
+                pool._dialer._context.maximum_version = version
+                came = await site.ask(b"GET /up/v1/models HTTP/1.1\r\nHost: proxy\r\nConnection: close\r\n\r\n")
+                assert b"whole" in came and came.endswith(b"0\r\n\r\n") is told
+                assert (await site.record())["outcome"] == ("ok" if told else "upstream_cut")
+            await serving
+
+    run(main())

@@ -235,6 +235,7 @@ class Wire:
         self.seen = []
         self.transport = self
         self.outbox = Outbox(self)
+        self.loop = asyncio.get_running_loop()
         self.pool = self
 
     def flush(self):
