@@ -169,7 +169,8 @@ class Call(msgspec.Struct, kw_only=True):
     user_agent: str | None = None
     retry: int = 0
     transport: str = "http"
-    secret: str | None = None  # the presented credential: to be kept out of everything that is kept
+    secret: str | None = None  # the presented credential
+    presented: tuple[str, ...] = ()  # all that were: to be kept out of everything that is kept
     body: bytes | None = None  # the request body, decoded; kept only where a sample may need it
     request_bytes: int = 0
     answer: Answer = msgspec.field(default_factory=Answer)

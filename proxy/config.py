@@ -12,6 +12,7 @@ import re
 import typing
 from pathlib import Path
 from typing import Literal
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -21,6 +22,7 @@ from proxy.rules import Budget, Headroom, Key, Ledger, RateLimit, Reserving, che
 from proxy.tiers import Tier, check_tiers
 from proxy.upstream import Upstream, check_upstream, find_proxy
 
+_OF_AWS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")  # what `sign` may sign with, where the environment holds it
 _SOCKET_PATH_BYTES = 107  # sun_path of unix(7), less its end
 
 
@@ -59,6 +61,7 @@ class Limits(_Section):
     body_bytes_per_s: int = 1024
     write_idle_s: float = 30.0  # how long a client may take nothing of its answer
     client_connections: int = 16384  # from one address
+    client_calls: int = 16384  # from one address, that run at the same time
     stop_grace_s: float = 10.0
 
 
@@ -160,7 +163,10 @@ class Config(_Section):
         """Every secret this process holds, to be redacted by value wherever text is kept."""
         keys = [os.environ.get(name) for one in self.upstreams.values() for name in one.key_names]
         proxies = [proxy for one in self.upstreams.values() if one.proxy is not None and (proxy := find_proxy(one.proxy, os.environ))]
-        return [value for value in (*keys, *(one.password for one in proxies), *(one.credentials for one in proxies)) if value]
+        signing = [os.environ.get(name) for name in _OF_AWS if any(one.sign for one in self.upstreams.values())]
+        ledger = urlsplit(self.redis_url() or "").password
+        values = (*keys, *signing, ledger, ledger and unquote(ledger), *(one.password for one in proxies), *(one.credentials for one in proxies))
+        return [value for value in values if value]
 
 
 def load(path: Path | str | None, environment: typing.Mapping[str, str] = os.environ) -> Config:

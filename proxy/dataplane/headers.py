@@ -186,23 +186,22 @@ def keep_alive_s(fields: dict[str, str]) -> float:
     return float("inf")
 
 
-def presented_key(fields: dict[str, str], query: str) -> str | None:
-    """The credential of a request: bearer token, API key header, `?key=`, or the access key id of an AWS signature.
+def presented_keys(fields: dict[str, str], query: str) -> tuple[str, ...]:
+    """The credentials of a request: bearer token, API key header, `?key=`, or the access key id of an AWS signature.
 
-    Of several, a virtual key by its prefix, wherever it stands; else the first.
+    The first of them counts: of several, a virtual key by its prefix, wherever it stands.
     """
-    first: str | None = None
+    found: list[str] = []
     for name in _CREDENTIALS:
         if value := fields.get(name):
             credential = _read_authorization(value) if name == "authorization" else value
-            if credential is not None and credential.startswith(KEY_PREFIX):
-                return credential
-            first = first or credential
-    if "key=" in query:
-        credential = dict(parse_qsl(query)).get("key")
-        if first is None or (credential is not None and credential.startswith(KEY_PREFIX)):
-            return credential
-    return first
+            if credential is not None:
+                found.append(credential)
+    if "key=" in query and (credential := dict(parse_qsl(query)).get("key")) is not None:
+        found.append(credential)
+    if len(found) > 1:
+        found.sort(key=lambda one: not one.startswith(KEY_PREFIX))
+    return tuple(found)
 
 
 def _read_authorization(value: str) -> str | None:
