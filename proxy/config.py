@@ -6,7 +6,6 @@ Secrets never stand in the file: `key: env:NAME` names the environment variable 
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 import typing
@@ -17,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from proxy.document import Fault, Faults, read
+from proxy.hosts import is_loopback
 from proxy.routes import check_routes
 from proxy.rules import Budget, Headroom, Key, Ledger, RateLimit, Reserving, check_keys, check_rules
 from proxy.tiers import Tier, check_tiers
@@ -43,6 +43,7 @@ class Listen(_Section):
 
     host: str = "127.0.0.1"
     port: int = 8787
+    hosts: list[str] = []  # the names that may stand in `Host` and `Origin`; empty: see proxy.hosts
 
 
 class Limits(_Section):
@@ -234,6 +235,9 @@ def _check_addresses(config: Config, faults: Faults) -> None:
             faults.add(f"{name}.port", "a port is 0 to 65535")
         if not listen.host.strip():
             faults.add(f"{name}.host", "is empty; 127.0.0.1 serves this machine only, 0.0.0.0 every network it is in")
+        for index, host in enumerate(listen.hosts or []):
+            if not re.fullmatch(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]", host or ""):
+                faults.add(f"{name}.hosts[{index}]", "expected a name as it stands in a URL, without scheme and port: bridge.example.com")
     hosts = {config.listen.host, config.admin.host}
     if config.listen.port == config.admin.port != 0 and (len(hosts) == 1 or hosts & {"0.0.0.0", "::"}):
         faults.add("admin.port", "is also listen.port; give each its own")
@@ -246,13 +250,6 @@ def _check_addresses(config: Config, faults: Faults) -> None:
 def check_exposure(config: Config, faults: Faults) -> None:
     """Add a fault where whoever reaches the port spends on our keys: beyond this machine that takes a virtual key."""
     ours = [name for name, one in config.upstreams.items() if one.key != "client" or one.keys or one.sign]
-    if ours and config.auth != "required" and config.listen.host.strip() and not _is_loopback(config.listen.host):
+    if ours and config.auth != "required" and config.listen.host.strip() and not is_loopback(config.listen.host):
         text = "serves other machines while this proxy holds provider keys ({}); set `auth: required`, or listen on 127.0.0.1"
         faults.add("listen.host", text.format(", ".join(ours)))
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

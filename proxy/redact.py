@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 MARK = "[redacted]"
 _LEAST_VALUE = 6  # a shorter secret would take ordinary words with it
 _LEAST_PRESENTED = 16  # what callers without a key present instead of one (`ollama`, `not-needed`) is a word, and no secret
+_LEAST_PART = 8  # of a secret at the end of a text that was cut
 _MOST_KNOWN = 4096  # keys and names that are remembered
 # (what stands in every text of the shape, in lower case; the shape). The prefixes are those that the issuers publish: OpenAI and Anthropic,
 # Google, AWS, GitHub, GitLab, Slack, Groq, Hugging Face, xAI, Perplexity, npm, Stripe; `wbk_` is our own.
@@ -56,6 +57,7 @@ class Redactor:
     def configure(self, secrets: Iterable[str]) -> None:
         """Know these secrets instead of those before."""
         values = sorted({value for value in secrets if len(value) >= _LEAST_VALUE}, key=len, reverse=True)
+        self._long = [value for value in values if len(value) >= _LEAST_PRESENTED]
         self._values = re.compile("|".join(map(re.escape, values))) if values else None
         self._clean.clear()
 
@@ -69,11 +71,9 @@ class Redactor:
 
     def __call__(self, text: str, presented: Sequence[str] = ()) -> str:
         """The text without secrets; `presented` are the caller's own."""
-        for key in presented:
-            if len(key) >= _LEAST_PRESENTED and key in text:
-                text = text.replace(key, MARK)
+        text = _hide(text, presented)
         if self._values is not None:
-            text = self._values.sub(MARK, text)
+            text = _hide(self._values.sub(MARK, text), self._long)
         lower = text.lower()
         for marks, shape in _SHAPES:
             for mark in marks:
@@ -86,9 +86,7 @@ class Redactor:
 
     def clean(self, name: str, presented: Sequence[str] = ()) -> str:
         """The same of a name, which is likely to come again."""
-        for key in presented:
-            if len(key) >= _LEAST_PRESENTED and key in name:
-                name = name.replace(key, MARK)
+        name = _hide(name, presented)
         found = self._clean.get(name)
         if found is None:
             if len(self._clean) >= _MOST_KNOWN:
@@ -99,3 +97,16 @@ class Redactor:
     def redact_line(self, line: str) -> str:
         """A line of the log without secrets, those included that any caller has presented lately. May be called from any thread."""
         return self(line, list(self._presented))
+
+
+def _hide(text: str, keys: Sequence[str]) -> str:
+    """The text without these keys; one of which only the beginning is there, for the text was cut, goes as well."""
+    for key in keys:
+        if len(key) < _LEAST_PRESENTED:
+            continue
+        if key in text:
+            text = text.replace(key, MARK)
+        start = text.rfind(key[:_LEAST_PART], -len(key))
+        if start >= 0 and key.startswith(text[start:]):
+            text = text[:start] + MARK
+    return text

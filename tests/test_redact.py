@@ -19,6 +19,8 @@ SECRETS = [
     f"github_pat_{ALNUM}",
     "xoxb-1234567890-abcdef",
     f"gsk_{ALNUM}",
+    f"wbk_{ALNUM}",
+    f"IQoJb3JpZ2lu{ALNUM}",
     f"eyJ{ALNUM}.eyJ{ALNUM}.{ALNUM}",
     f"-----BEGIN RSA PRIVATE KEY-----\n{ALNUM}\n{ALNUM}\n-----END RSA PRIVATE KEY-----",
     f"-----BEGIN PRIVATE KEY-----\n{ALNUM}",
@@ -57,3 +59,29 @@ def test_given_patterns_go() -> None:
 )
 def test_ordinary_words_stay(text: str) -> None:
     assert Redactor(["key"])(text) == text
+
+
+def test_a_secret_that_a_cut_left_the_beginning_of_goes_as_well() -> None:
+    key = "opqrstuvwxyz0123456789"
+    for size in range(8, len(key)):
+        assert Redactor()(f"key {key[:size]}", [key]) == Redactor([key])(f"key {key[:size]}") == "key [redacted]"
+    assert Redactor()(f"key {key[:12]} more", [key]) == f"key {key[:12]} more"
+
+
+def test_a_word_that_is_presented_instead_of_a_key_stays() -> None:
+    assert Redactor()("ollama is here", ["ollama"]) == Redactor().clean("ollama is here", ["ollama"]) == "ollama is here"
+
+
+def test_names_are_cleaned_by_the_secrets_of_the_moment() -> None:
+    redact, key = Redactor(), "opqrstuvwxyz0123456789"
+    assert redact.clean(f"my {key}") == f"my {key}"
+    assert redact.clean(f"my {key}", [key]) == "my [redacted]"
+    redact.configure([key])
+    assert redact.clean(f"my {key}") == "my [redacted]"
+
+
+def test_a_line_of_the_log_loses_what_any_caller_presented_and_what_stands_in_a_url() -> None:
+    redact, key = Redactor(), "opqrstuvwxyz0123456789"
+    redact.note([key, "ollama"])
+    assert redact.redact_line(f"ollama {key} http://user:pass-word@host/?key=abcdefgh&x=1") == "ollama [redacted] http://[redacted]@host/?key=[redacted]&x=1"
+    assert redact.redact_line("(b'x-api-key', b'abcdefghij')") == "(b'x-[redacted]')"

@@ -37,6 +37,7 @@ from proxy.controlplane.metrics import Metrics
 from proxy.controlplane.reloader import Reloader
 from proxy.controlplane.samples import SampleReceiver, bind
 from proxy.controlplane.settlement import Precedence, Settlement, make_price
+from proxy.hosts import make_check
 from proxy.log import open_log, redact_log
 from proxy.pricing.providers import Providers, load_book
 from proxy.redact import Redactor
@@ -147,8 +148,11 @@ async def run(config: Config, config_path: str | None, admin: socket.socket, lif
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # one that came until now has waited
     plane.start(lambda: loop.call_soon_threadsafe(stop.set))
     door = Door(make_token(config.admin_token))
+    may_name = make_check(config.admin.host, config.admin.hosts)
     parts = [lambda app: plane.add_routes(app, door, desk, threads)]
-    admin_port = Admin(plane.loader.keeper, plane.loader.catch_up, plane.metrics, plane.balances, plane.receiver, threads, parts=parts)
+    admin_port = Admin(
+        plane.loader.keeper, plane.loader.catch_up, plane.metrics, plane.balances, plane.receiver, threads, parts=parts, may_name=may_name
+    )
     application = admin_port.build()
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
     await runner.setup()

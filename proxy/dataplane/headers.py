@@ -26,7 +26,7 @@ _REQUEST_READ = frozenset({
     "authorization", "x-api-key", "api-key", "x-goog-api-key", "content-type", "content-encoding", "content-length", "expect", "upgrade",
     "user-agent", "x-agent-id", "x-task-id", "x-session-id", "baggage", "traceparent", "x-stainless-retry-count", "x-claude-code-session-id",
     "x-claude-code-agent-id", "x-claude-code-parent-agent-id", "session-id", "x-session-affinity", "x-codex-turn-metadata",
-    "x-weighbridge-key", "x-weighbridge-tags", "host", "transfer-encoding",
+    "x-weighbridge-key", "x-weighbridge-tags", "host", "origin", "transfer-encoding",
 })  # fmt: skip
 _RESPONSE_READ = (
     "content-", "x-ratelimit-", "anthropic-ratelimit-", "retry-after", "x-amzn", "request-id", "x-request-id", "sec-websocket-", "mistral-",
@@ -97,7 +97,7 @@ def read_head(raw: tuple[tuple[bytes, bytes], ...], version: tuple[int, int] = (
             fields[judged.lower] = value.decode("latin-1")
         if judged.forward is not None:
             forward.append((judged.forward, value))
-    host = fields.pop("host", None)
+    host = fields.get("host")
     if (host is None and version >= (1, 1)) or (host is not None and not _HOST.fullmatch(host)):
         raise Refusal("caller_bad_request", "The request has no valid Host header.")
     coding = fields.pop("transfer-encoding", None)

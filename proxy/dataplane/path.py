@@ -26,6 +26,7 @@ from proxy.dataplane.settle import Settler
 from proxy.dataplane.tiering import Tiering
 from proxy.dataplane.upstream import Pool
 from proxy.errors import Refusal
+from proxy.hosts import make_check
 from proxy.upstream import DIALECTS
 from proxy.wire import leave_unread, read_ask, recognise
 
@@ -41,6 +42,7 @@ class Traffic:
         self._outbox = Outbox(journal)
         self.lanes = Lanes(self._outbox)
         self.stopping = False
+        self._may_name = make_check(config.listen.host, config.listen.hosts)
         self.redact = settler.redact
         self.identifier = Identifier(config.identity, config.auth, redact=self.redact)
         self._settler = settler
@@ -81,6 +83,7 @@ class Traffic:
             head = read_head(request._message.raw_headers, request.version)
             fields = head.fields
             self._meet(call, place, fields)
+            self._check_names(fields)
             counted = True
             edge.begin_call()
             self.identifier.admit(place, fields, call.secret, now_ns)
@@ -127,6 +130,12 @@ class Traffic:
         if self.stopping:
             raise Refusal("weighbridge_stopping", "Weighbridge is shutting down; try again.")
         return lane
+
+    def _check_names(self, fields: dict[str, str]) -> None:
+        """A page in somebody's browser must not call in that user's place."""
+        if not (self._may_name(fields.get("host")) and self._may_name(fields.get("origin"))):
+            text = "The request's Host or Origin is none that this proxy may be called by; if it is right, add its name to listen.hosts."
+            raise Refusal("caller_bad_request", text)
 
     def _meet(self, call: Call, place: Place, fields: dict[str, str]) -> None:
         """What the head alone tells of a call; its dialect is the format's, for one upstream may speak several."""

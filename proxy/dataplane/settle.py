@@ -97,11 +97,12 @@ class Settler:
         for part, names in ((reading, ("error_type", "finish", "response_id", "model", "service_tier")), (answer, ("request_id",))):
             for name in names:
                 word = getattr(part, name)
-                if word and (clean := self.redact.clean(word, keys)) is not word:
+                if word and (clean := self.redact.clean(word, keys)) != word:
                     setattr(part, name, clean)
-        tier = call.ask.service_tier
-        if tier and (clean := self.redact.clean(tier, keys)) is not tier:
-            call.ask = msgspec.structs.replace(call.ask, service_tier=clean)
+        for name in ("model", "service_tier"):  # frozen, and read in several places
+            word = getattr(call.ask, name)
+            if word and (clean := self.redact.clean(word, keys)) != word:
+                call.ask = msgspec.structs.replace(call.ask, **{name: clean})
 
     def _weigh(self, call: Call) -> tuple[Usage | None, str]:
         """(usage, where it is from)."""
