@@ -102,10 +102,9 @@ class Redactor:
 def _hide(text: str, keys: Sequence[str]) -> str:
     """The text without these keys; one of which only the beginning is there, for the text was cut, goes as well."""
     for key in keys:
-        if len(key) < _LEAST_PRESENTED:
+        if len(key) < _LEAST_PRESENTED or key[:_LEAST_PART] not in text:
             continue
-        if key in text:
-            text = text.replace(key, MARK)
+        text = text.replace(key, MARK)
         start = text.rfind(key[:_LEAST_PART], -len(key))
         if start >= 0 and key.startswith(text[start:]):
             text = text[:start] + MARK
