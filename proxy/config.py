@@ -6,21 +6,23 @@ Secrets never stand in the file: `key: env:NAME` names the environment variable 
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 import typing
 from pathlib import Path
 from typing import Literal
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
 from proxy.document import Fault, Faults, read
+from proxy.hosts import is_loopback
 from proxy.routes import check_routes
 from proxy.rules import Budget, Headroom, Key, Ledger, RateLimit, Reserving, check_keys, check_rules
 from proxy.tiers import Tier, check_tiers
 from proxy.upstream import Upstream, check_upstream, find_proxy
 
+_OF_AWS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")  # what `sign` may sign with, where the environment holds it
 _SOCKET_PATH_BYTES = 107  # sun_path of unix(7), less its end
 
 
@@ -41,6 +43,7 @@ class Listen(_Section):
 
     host: str = "127.0.0.1"
     port: int = 8787
+    hosts: list[str] = []  # the names that may stand in `Host` and `Origin`; empty: see proxy.hosts
 
 
 class Limits(_Section):
@@ -59,6 +62,7 @@ class Limits(_Section):
     body_bytes_per_s: int = 1024
     write_idle_s: float = 30.0  # how long a client may take nothing of its answer
     client_connections: int = 16384  # from one address
+    client_calls: int = 16384  # from one address, that run at the same time
     stop_grace_s: float = 10.0
 
 
@@ -160,7 +164,10 @@ class Config(_Section):
         """Every secret this process holds, to be redacted by value wherever text is kept."""
         keys = [os.environ.get(name) for one in self.upstreams.values() for name in one.key_names]
         proxies = [proxy for one in self.upstreams.values() if one.proxy is not None and (proxy := find_proxy(one.proxy, os.environ))]
-        return [value for value in (*keys, *(one.password for one in proxies), *(one.credentials for one in proxies)) if value]
+        signing = [os.environ.get(name) for name in _OF_AWS if any(one.sign for one in self.upstreams.values())]
+        ledger = urlsplit(self.redis_url() or "").password
+        values = (*keys, *signing, ledger, ledger and unquote(ledger), *(one.password for one in proxies), *(one.credentials for one in proxies))
+        return [value for value in values if value]
 
 
 def load(path: Path | str | None, environment: typing.Mapping[str, str] = os.environ) -> Config:
@@ -228,6 +235,9 @@ def _check_addresses(config: Config, faults: Faults) -> None:
             faults.add(f"{name}.port", "a port is 0 to 65535")
         if not listen.host.strip():
             faults.add(f"{name}.host", "is empty; 127.0.0.1 serves this machine only, 0.0.0.0 every network it is in")
+        for index, host in enumerate(listen.hosts or []):
+            if not re.fullmatch(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]", host or ""):
+                faults.add(f"{name}.hosts[{index}]", "expected a name as it stands in a URL, without scheme and port: bridge.example.com")
     hosts = {config.listen.host, config.admin.host}
     if config.listen.port == config.admin.port != 0 and (len(hosts) == 1 or hosts & {"0.0.0.0", "::"}):
         faults.add("admin.port", "is also listen.port; give each its own")
@@ -240,13 +250,6 @@ def _check_addresses(config: Config, faults: Faults) -> None:
 def check_exposure(config: Config, faults: Faults) -> None:
     """Add a fault where whoever reaches the port spends on our keys: beyond this machine that takes a virtual key."""
     ours = [name for name, one in config.upstreams.items() if one.key != "client" or one.keys or one.sign]
-    if ours and config.auth != "required" and config.listen.host.strip() and not _is_loopback(config.listen.host):
+    if ours and config.auth != "required" and config.listen.host.strip() and not is_loopback(config.listen.host):
         text = "serves other machines while this proxy holds provider keys ({}); set `auth: required`, or listen on 127.0.0.1"
         faults.add("listen.host", text.format(", ".join(ours)))
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

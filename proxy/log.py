@@ -13,7 +13,10 @@ import signal
 import sys
 import threading
 from collections import deque
+from collections.abc import Callable
 from types import TracebackType
+
+from proxy.redact import Redactor
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _MOST_LINES = 1000
@@ -22,11 +25,12 @@ _LAST_S = 0.5  # how long the end of the process waits for the lines to be writt
 
 
 class LogPipe(logging.Handler):
-    """Writes lines to a file descriptor, from a thread."""
+    """Writes lines to a file descriptor, from a thread, and takes secrets out of them there: after all that could put one in."""
 
     def __init__(self, descriptor: int = 2, most_lines: int = _MOST_LINES) -> None:
         super().__init__()
         self.dropped = 0
+        self.redact: Callable[[str], str] = Redactor()
         self._descriptor = descriptor
         self._most_lines = most_lines
         self._lines: deque[str] = deque()
@@ -67,7 +71,8 @@ class LogPipe(logging.Handler):
                     self._wake.wait()
                 if not self._lines:
                     return
-                data = self._lines.popleft().encode("utf-8", "backslashreplace")
+                line = self._lines.popleft()
+            data = self.redact(line).encode("utf-8", "backslashreplace")
             with contextlib.suppress(OSError):  # nobody will ever read it
                 while data:
                     data = data[os.write(self._descriptor, data) :]
@@ -79,8 +84,27 @@ def open_log() -> None:
     pipe.setFormatter(logging.Formatter(_FORMAT))
     logging.basicConfig(level=logging.INFO, handlers=[pipe])
     sys.excepthook = _tell_end
+    threading.excepthook = _tell_end_of_thread  # Python's own two write to stderr past the pipe
+    sys.unraisablehook = _tell_unraisable
 
 
 def _tell_end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """The last words of a process, which would hang in a full pipe as well, and never be started again."""
     log.critical("the process ends by a defect", exc_info=(kind, error, trace))
+
+
+def _tell_end_of_thread(end: threading.ExceptHookArgs) -> None:
+    if end.exc_value is not None:
+        log.critical("a thread ends by a defect", exc_info=(end.exc_type, end.exc_value, end.exc_traceback))
+
+
+def _tell_unraisable(defect: sys.UnraisableHookArgs) -> None:
+    if defect.exc_value is not None:
+        log.error("a defect where none can be raised", exc_info=(defect.exc_type, defect.exc_value, defect.exc_traceback))
+
+
+def redact_log(redact: Callable[[str], str]) -> None:
+    """From now on lines pass through `redact`, which knows this process's secrets; until then only well-known shapes go."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, LogPipe):
+            handler.redact = redact

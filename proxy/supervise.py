@@ -22,8 +22,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from proxy.config import Config, ConfigError, Listen, parse, read_file
-from proxy.log import open_log
+from proxy.log import open_log, redact_log
 from proxy.pricing.shelf import is_current
+from proxy.redact import Redactor
 from proxy.reload import keep
 from proxy.token import make_token
 
@@ -228,6 +229,7 @@ def serve(config_path: str | None) -> int:
     try:
         text = read_file(config_path) if config_path else ""
         config = parse(text, config_path) if config_path else Config()
+        redact_log(Redactor(config.secrets))
         lock = prepare_state(config)
         prepare_token(config)
         if config_path:

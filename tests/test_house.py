@@ -17,7 +17,7 @@ LONGER: dict[str, int] = {}
 
 _SHARED = (
     "proxy.call", "proxy.record", "proxy.errors", "proxy.config", "proxy.rules", "proxy.routes", "proxy.orders", "proxy.wire", "proxy.pricing",
-    "proxy.tiers", "proxy.toll", "proxy.reload", "proxy.token", "proxy.document", "proxy.log", "proxy.upstream",
+    "proxy.tiers", "proxy.toll", "proxy.reload", "proxy.token", "proxy.document", "proxy.log", "proxy.upstream", "proxy.redact", "proxy.hosts",
 )  # fmt: skip
 # What each part may import of ours, itself aside; the longest matching name decides.
 FLOORS: dict[str, tuple[str, ...]] = {
@@ -29,9 +29,11 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "proxy.routes": ("proxy.document",),
     "proxy.tiers": ("proxy.document", "proxy.rules"),
     "proxy.upstream": ("proxy.document", "proxy.routes"),
-    "proxy.config": ("proxy.document", "proxy.rules", "proxy.routes", "proxy.tiers", "proxy.upstream"),
+    "proxy.config": ("proxy.hosts", "proxy.document", "proxy.rules", "proxy.routes", "proxy.tiers", "proxy.upstream"),
     "proxy.token": (),
-    "proxy.log": (),
+    "proxy.redact": (),
+    "proxy.hosts": (),
+    "proxy.log": ("proxy.redact",),
     "proxy.reload": ("proxy.document", "proxy.config"),
     "proxy.orders": ("proxy.rules", "proxy.record", "proxy.errors"),
     "proxy.wire": ("proxy.call", "proxy.errors"),

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from proxy.log import LogPipe
+from proxy.redact import Redactor
 
 
 @contextlib.contextmanager
@@ -94,3 +95,23 @@ def test_the_end_of_a_process_is_told_and_not_held_up_by_a_full_pipe(words: str)
         os.close(ours)
     done = subprocess.run([sys.executable, "-c", f"from proxy.log import open_log; open_log()\n{words}"], capture_output=True, timeout=20)
     assert (b"CRITICAL weighbridge: the process ends by a defect" in done.stderr and b"ValueError: why" in done.stderr) == ("raise" in words)
+
+
+def test_secrets_go_from_lines_and_tracebacks_where_they_are_written() -> None:
+    with open_pipe() as (ours, handler, logger):
+        redact = Redactor(["configured-secret"])
+        redact.note(["presented-by-a-caller"])
+        handler.redact = redact.redact_line
+        try:
+            raise ValueError("it holds configured-secret and presented-by-a-caller")
+        except ValueError:
+            logger.exception("calling with %s failed", "sk-abcdefghijklmnopqrst")
+        handler.close()
+        told = os.read(ours, 65536)
+    assert b"ValueError: it holds [redacted] and [redacted]" in told and b"calling with [redacted] failed" in told
+
+
+def test_the_defect_of_a_thread_goes_through_the_log() -> None:
+    script = "import threading; from proxy.log import open_log; open_log(); t = threading.Thread(target=lambda: 1 / 0); t.start(); t.join()"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=20)
+    assert b"CRITICAL weighbridge: a thread ends by a defect" in done.stderr and b"ZeroDivisionError" in done.stderr

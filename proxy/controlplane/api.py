@@ -24,6 +24,7 @@ from proxy.controlplane.metrics import CONTENT_TYPE, Metrics
 from proxy.controlplane.reports import BadQuestion, Report
 from proxy.controlplane.samples import SampleReceiver
 from proxy.controlplane.store import Keeper, QueryTooLong, StoreAway
+from proxy.hosts import make_check
 
 _FRESH_S = 5.0
 _MOST_BODY_BYTES = 65536
@@ -54,7 +55,9 @@ class Admin:
         threads: Executor,
         clock_ns: Callable[[], int] = time.time_ns,
         parts: Sequence[Callable[[web.Application], None]] = (),
+        may_name: Callable[[str | None], bool] | None = None,
     ) -> None:
+        self._may_name = may_name or make_check("127.0.0.1")
         self._keeper = keeper
         self._catch_up = catch_up
         self._metrics = metrics
@@ -66,7 +69,7 @@ class Admin:
 
     def build(self) -> web.Application:
         """The application with its routes."""
-        app = web.Application(middlewares=[answer_errors], client_max_size=_MOST_BODY_BYTES)
+        app = web.Application(middlewares=[answer_errors, self.check_names], client_max_size=_MOST_BODY_BYTES)
         app.router.add_get("/", self.show_index)
         app.router.add_get("/healthz", self.tell_health)
         app.router.add_get("/readyz", self.tell_readiness)
@@ -76,6 +79,13 @@ class Admin:
         for add_routes in self._parts:
             add_routes(app)
         return app
+
+    @web.middleware
+    async def check_names(self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
+        """Refuse whoever calls by a name that is none of ours: most of what is here needs no token, and no web page may read it."""
+        if not (self._may_name(request.headers.get("Host")) and self._may_name(request.headers.get("Origin"))):
+            raise NotDone(403, "host_unknown", "this is called by another name than it may be; if the name is right, add it to admin.hosts")
+        return await handler(request)
 
     async def tell_health(self, _: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})

@@ -34,12 +34,13 @@ from proxy.controlplane.gauges import make_budget_gauges, make_gauges
 from proxy.controlplane.journal_writer import JournalWriter
 from proxy.controlplane.loader import Loader
 from proxy.controlplane.metrics import Metrics
-from proxy.controlplane.redact import make_redactor
 from proxy.controlplane.reloader import Reloader
 from proxy.controlplane.samples import SampleReceiver, bind
 from proxy.controlplane.settlement import Precedence, Settlement, make_price
-from proxy.log import open_log
+from proxy.hosts import make_check
+from proxy.log import open_log, redact_log
 from proxy.pricing.providers import Providers, load_book
+from proxy.redact import Redactor
 from proxy.token import make_token
 
 log = logging.getLogger("weighbridge.controlplane")
@@ -56,7 +57,7 @@ class ControlPlane:
         self.metrics = Metrics(config.upstreams, find_version())
         self.receiver = SampleReceiver(bind(config.sample_socket))
         self.journal = JournalWriter(config.journal_dir, config.journal.segment_bytes)
-        redact = make_redactor(config.secrets, config.capture.redact)
+        redact = make_redactor(config)
         book, precedence = load_book(config), Precedence()
         self.estimator = Estimator(config, book, self.journal, precedence, redact, Path(config.state_dir) / "token-ratios.json")
         self.loader = Loader(config, [self.metrics.observe, self.estimator.observe], self.estimator.content)
@@ -98,7 +99,7 @@ class ControlPlane:
         book = load_book(config)
         self.metrics.know(config.upstreams)
         self.balances.configure(config)
-        self.estimator.configure(config, book, make_redactor(config.secrets, config.capture.redact))
+        self.estimator.configure(config, book, make_redactor(config))
         self.settlement.configure(make_price(book, Providers(book, config.upstreams)))
 
     def add_routes(self, app: web.Application, door: Door, desk: Executor, threads: Executor) -> None:
@@ -116,6 +117,13 @@ class ControlPlane:
         self.journal.close()
         self.loader.stop()
         self._threads[0].join(_DRAIN_S)
+
+
+def make_redactor(config: Config) -> Redactor:
+    """What takes this process's secrets out of all that it keeps; from now on out of its log, too."""
+    redact = Redactor([*config.secrets, make_token(config.admin_token)], config.capture.redact)
+    redact_log(redact)
+    return redact
 
 
 def find_version() -> str:
@@ -140,8 +148,11 @@ async def run(config: Config, config_path: str | None, admin: socket.socket, lif
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # one that came until now has waited
     plane.start(lambda: loop.call_soon_threadsafe(stop.set))
     door = Door(make_token(config.admin_token))
+    may_name = make_check(config.admin.host, config.admin.hosts)
     parts = [lambda app: plane.add_routes(app, door, desk, threads)]
-    admin_port = Admin(plane.loader.keeper, plane.loader.catch_up, plane.metrics, plane.balances, plane.receiver, threads, parts=parts)
+    admin_port = Admin(
+        plane.loader.keeper, plane.loader.catch_up, plane.metrics, plane.balances, plane.receiver, threads, parts=parts, may_name=may_name
+    )
     application = admin_port.build()
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
     await runner.setup()

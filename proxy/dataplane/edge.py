@@ -142,6 +142,14 @@ class Edge(RequestHandler):
             self.transport.write(write_refusal(refusal, "openai", "-", keep_alive=False))
             self.force_close()
 
+    def begin_call(self) -> None:
+        """A call on this connection; `end_call` follows in any case. Raises `Refusal`."""
+        self._watch.begin_call(self._address)
+
+    def end_call(self) -> None:
+        """It has ended."""
+        self._watch.end_call(self._address)
+
     def data_received(self, data: bytes) -> None:
         if self.tunnel is not None:
             self.tunnel(data)

@@ -26,7 +26,7 @@ _REQUEST_READ = frozenset({
     "authorization", "x-api-key", "api-key", "x-goog-api-key", "content-type", "content-encoding", "content-length", "expect", "upgrade",
     "user-agent", "x-agent-id", "x-task-id", "x-session-id", "baggage", "traceparent", "x-stainless-retry-count", "x-claude-code-session-id",
     "x-claude-code-agent-id", "x-claude-code-parent-agent-id", "session-id", "x-session-affinity", "x-codex-turn-metadata",
-    "x-weighbridge-key", "x-weighbridge-tags", "host", "transfer-encoding",
+    "x-weighbridge-key", "x-weighbridge-tags", "host", "origin", "transfer-encoding",
 })  # fmt: skip
 _RESPONSE_READ = (
     "content-", "x-ratelimit-", "anthropic-ratelimit-", "retry-after", "x-amzn", "request-id", "x-request-id", "sec-websocket-", "mistral-",
@@ -97,7 +97,7 @@ def read_head(raw: tuple[tuple[bytes, bytes], ...], version: tuple[int, int] = (
             fields[judged.lower] = value.decode("latin-1")
         if judged.forward is not None:
             forward.append((judged.forward, value))
-    host = fields.pop("host", None)
+    host = fields.get("host")
     if (host is None and version >= (1, 1)) or (host is not None and not _HOST.fullmatch(host)):
         raise Refusal("caller_bad_request", "The request has no valid Host header.")
     coding = fields.pop("transfer-encoding", None)
@@ -186,23 +186,22 @@ def keep_alive_s(fields: dict[str, str]) -> float:
     return float("inf")
 
 
-def presented_key(fields: dict[str, str], query: str) -> str | None:
-    """The credential of a request: bearer token, API key header, `?key=`, or the access key id of an AWS signature.
+def presented_keys(fields: dict[str, str], query: str) -> tuple[str, ...]:
+    """The credentials of a request: bearer token, API key header, `?key=`, or the access key id of an AWS signature.
 
-    Of several, a virtual key by its prefix, wherever it stands; else the first.
+    The first of them counts: of several, a virtual key by its prefix, wherever it stands.
     """
-    first: str | None = None
+    found: list[str] = []
     for name in _CREDENTIALS:
         if value := fields.get(name):
             credential = _read_authorization(value) if name == "authorization" else value
-            if credential is not None and credential.startswith(KEY_PREFIX):
-                return credential
-            first = first or credential
-    if "key=" in query:
-        credential = dict(parse_qsl(query)).get("key")
-        if first is None or (credential is not None and credential.startswith(KEY_PREFIX)):
-            return credential
-    return first
+            if credential is not None:
+                found.append(credential)
+    if "key=" in query and (credential := dict(parse_qsl(query)).get("key")) is not None:
+        found.append(credential)
+    if len(found) > 1:
+        found.sort(key=lambda one: not one.startswith(KEY_PREFIX))
+    return tuple(found)
 
 
 def _read_authorization(value: str) -> str | None:

@@ -11,7 +11,7 @@ Tags are the key's; `x-weighbridge-tags: stage=test,crew=night` and members of t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from urllib.parse import unquote
 
@@ -23,6 +23,7 @@ from proxy.dataplane.headers import hash_key
 from proxy.dataplane.keys import Auth, Keys
 from proxy.errors import Refusal
 from proxy.orders import Orders
+from proxy.redact import Redactor
 from proxy.rules import Key
 
 _MAX_NAME = 128
@@ -106,8 +107,9 @@ def _name(part: str) -> str:
 class Identifier:
     """Walks the ladder with a config's keys, salt and teams."""
 
-    def __init__(self, config: IdentityConfig, auth: Auth = "optional", orders: Orders | None = None) -> None:
+    def __init__(self, config: IdentityConfig, auth: Auth = "optional", orders: Orders | None = None, redact: Redactor | None = None) -> None:
         self.keys = Keys(config.keys, auth, orders or Orders())
+        self._redact = redact or Redactor()
         self._salt = config.salt
         self._teams = config.teams
         self._hashes: dict[str, str] = {}  # bounded; a proxy sees few keys, again and again
@@ -124,8 +126,11 @@ class Identifier:
         """Let a caller pass by its virtual key. Raises `Refusal` as `Keys.admit` does."""
         self.keys.admit((place.agent, _short(fields.get("x-agent-id"))), fields, secret, now_ns)
 
-    def identify(self, place: Place, fields: dict[str, str], ask: Ask, secret: str | None) -> Identity:
-        """The identity of one request, also of one that was not let in; `secret` is its credential."""
+    def identify(self, place: Place, fields: dict[str, str], ask: Ask, secret: str | None, presented: Sequence[str] = ()) -> Identity:
+        """The identity of one request, also of one that was not let in; `secret` is its credential, `presented` are all of them.
+
+        A name that holds a secret names nobody well: what stands in its place is kept, shown and counted by everything that follows.
+        """
         key = self.keys.find(fields, secret)
         key_hash = self._hash(secret) if secret and not self.keys.owns(secret) else None
         rungs = self._climb(place, fields, ask, key, key_hash)
@@ -135,20 +140,22 @@ class Identifier:
                 agent, rung = one.agent, one.rung
             task = task or one.task
             session = session or one.session
-        agent = agent or "unknown"
+        clean = self._redact.clean
+        agent = clean(agent, presented) if agent else "unknown"
+        parent = _short(fields.get("x-claude-code-parent-agent-id"))
         trace = _TRACEPARENT.match(fields["traceparent"]) if "traceparent" in fields else None
         return Identity(
             agent=agent,
             rung=rung,
-            task=task,
-            session=session,
-            parent_agent=_short(fields.get("x-claude-code-parent-agent-id")),
+            task=clean(task, presented) if task else None,
+            session=clean(session, presented) if session else None,
+            parent_agent=clean(parent, presented) if parent else None,
             team=key.team if key and key.team else self._teams.get(agent),
             trace_id=trace[1] if trace else None,
             span_id=trace[2] if trace else None,
             key_hash=key_hash,
             key=key.name if key else None,
-            tags=_read_tags(key, fields),
+            tags={name: clean(value, presented) for name, value in _read_tags(key, fields).items()},
         )
 
     def _climb(self, place: Place, fields: dict[str, str], ask: Ask, key: Key | None, key_hash: str | None) -> list[Marks]:

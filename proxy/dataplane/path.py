@@ -8,14 +8,14 @@ import time
 import msgspec
 from aiohttp import web
 
-from proxy.call import Call
+from proxy.call import Ask, Call
 from proxy.config import Config, Upstream
 from proxy.dataplane.admission import Admission, make_subject
 from proxy.dataplane.advice import suit_client
 from proxy.dataplane.carrier import Carrier, Carrying
 from proxy.dataplane.edge import Edge, Sent, write_refusal
 from proxy.dataplane.forward import decode_body, read_body
-from proxy.dataplane.headers import presented_key, read_head
+from proxy.dataplane.headers import presented_keys, read_head
 from proxy.dataplane.identify import Identifier, Place, read_place
 from proxy.dataplane.journal import JournalWriter
 from proxy.dataplane.lanes import Lanes
@@ -27,6 +27,7 @@ from proxy.dataplane.settle import Settler
 from proxy.dataplane.tiering import Tiering
 from proxy.dataplane.upstream import Pool
 from proxy.errors import Refusal
+from proxy.hosts import make_check
 from proxy.upstream import DIALECTS
 from proxy.wire import leave_unread, read_ask, recognise
 
@@ -44,7 +45,9 @@ class Traffic:
         self.stopping = False
         self.carrying = 0  # calls from their heads to their records
         self._next_lesson_ns = 0
-        self.identifier = Identifier(config.identity, config.auth)
+        self._may_name = make_check(config.listen.host, config.listen.hosts)
+        self.redact = settler.redact
+        self.identifier = Identifier(config.identity, config.auth, redact=self.redact)
         self._settler = settler
         self._admission = admission
         self.carrier = Carrier(config.limits, self.identifier, journal, settler, admission, is_stopping=lambda: self.stopping)
@@ -78,16 +81,19 @@ class Traffic:
         self.carrying += 1
         now_ns = time.time_ns()
         call = Call(id=new_id(now_ns), started_ns=now_ns, method=request.method, path="")
-        place, fields, sending, route = Place("", ""), {}, None, None
+        place, fields, sending, route, counted = Place("", ""), {}, None, None, False
         try:
             place = read_place(request.raw_path)
             head = read_head(request.raw_headers, request.version)
             fields = head.fields
             self._meet(call, place, fields)
+            self._check_names(fields)
+            counted = True
+            edge.begin_call()
             self.identifier.admit(place, fields, call.secret, now_ns)
             lanes, pools = self.lanes.by_name, self.pools  # a reload puts others in their place
             body, content = await self._read(call, fields, request, self._route(place))
-            call.identity = self.identifier.identify(place, fields, call.ask, call.secret)
+            call.identity = self.identifier.identify(place, fields, call.ask, call.secret, call.presented)
             sending = Sending(call, edge, request, head, body, content, place.rest, pools, time.time_ns())
             route = self._choose_route(call, lanes, content, place.rest)
             if fields.get("upgrade", "").lower() == "websocket" and call.method == "GET" and not request.body_exists:  # RFC 6455 §4.1
@@ -108,6 +114,8 @@ class Traffic:
         finally:
             edge.relay = None
             self.carrying -= 1
+            if counted:
+                edge.end_call()
             self._finish(call, place, fields, sending, route)
 
     def end_running(self) -> None:
@@ -128,17 +136,26 @@ class Traffic:
             raise Refusal("weighbridge_stopping", "Weighbridge is shutting down; try again.")
         return lane
 
+    def _check_names(self, fields: dict[str, str]) -> None:
+        """A page in somebody's browser must not call in that user's place."""
+        if not (self._may_name(fields.get("host")) and self._may_name(fields.get("origin"))):
+            text = "The request's Host or Origin is none that this proxy may be called by; if it is right, add its name to listen.hosts."
+            raise Refusal("caller_bad_request", text)
+
     def _meet(self, call: Call, place: Place, fields: dict[str, str]) -> None:
         """What the head alone tells of a call; its dialect is the format's, for one upstream may speak several."""
         path, _, query = place.rest.partition("?")
         lane = self.lanes.by_name.get(place.upstream)
         upstream = lane.upstream if lane else None
-        call.upstream, call.path = place.upstream if upstream else "", path
-        call.kind = recognise(call.method, path, query, upstream.dialect if upstream else "openai")
+        keys = presented_keys(fields, query)
+        call.secret = keys[0] if keys else None
+        call.presented = (*keys, fields["x-weighbridge-key"]) if "x-weighbridge-key" in fields else keys
+        self.redact.note(call.presented)
+        call.upstream, call.path = place.upstream if upstream else "", self.redact.clean(path, call.presented)
+        call.kind = recognise(call.method, call.path, query, upstream.dialect if upstream else "openai")  # a model's name may stand there
         spoken = call.kind.format.partition(".")[0]
         call.dialect = upstream.dialect if upstream and spoken == "opaque" else spoken if spoken in DIALECTS else "openai"
-        call.secret = presented_key(fields, query)
-        call.user_agent = fields.get("user-agent", "")[:200] or None
+        call.user_agent = self.redact.clean(fields.get("user-agent", ""), call.presented)[:200] or None
         retry = fields.get("x-stainless-retry-count", "")
         call.retry = int(retry) if retry.isdecimal() and len(retry) < 6 else 0
 
@@ -162,7 +179,8 @@ class Traffic:
             call.ask = msgspec.structs.replace(leave_unread(kind, has_body=True), prompt_bytes=len(body))
             return body, None
         try:
-            call.ask = read_ask(kind, content, fields.get("content-type", ""), weighed=not self._admission.is_idle)
+            ask = read_ask(kind, content, fields.get("content-type", ""), weighed=not self._admission.is_idle)
+            call.ask = self._redact_model(ask, call.presented)
         except msgspec.DecodeError as error:
             where = str(error).partition("(")[2].rstrip(")") or "cut short"
             raise Refusal("caller_invalid_json", f"The request body is not valid JSON ({where}).") from None
@@ -173,6 +191,11 @@ class Traffic:
             if call.is_lesson or not call.ask.usage_expected or self._config.capture.content:
                 call.body = content
         return body, content
+
+    def _redact_model(self, ask: Ask, keys: tuple[str, ...]) -> Ask:
+        """A model's name is counted and kept as well; the body goes on as it came."""
+        clean = ask.model and self.redact.clean(ask.model, keys)
+        return ask if clean == ask.model else msgspec.structs.replace(ask, model=clean)
 
     def _choose_route(self, call: Call, lanes: dict[str, Lane], content: bytes | None, target: str) -> Route:
         """Where the call may go, and with which model."""
@@ -202,7 +225,7 @@ class Traffic:
         if sending is not None and route is not None:
             self.carrier.end(sending, route)
         if call.identity is None:
-            call.identity = self.identifier.identify(place, fields, call.ask, call.secret)
+            call.identity = self.identifier.identify(place, fields, call.ask, call.secret, call.presented)
         if call.outcome is None and not call.settled:  # it ended by a defect of ours
             call.outcome, call.refused_status = "weighbridge_internal", None if call.answer.status else 500
         self._settler.settle(call)

@@ -33,9 +33,10 @@ from proxy.dataplane.samples import SampleSender
 from proxy.dataplane.settle import Settler
 from proxy.dataplane.till import Till
 from proxy.dataplane.weigher import Weigher
-from proxy.log import open_log
+from proxy.log import open_log, redact_log
 from proxy.pricing.providers import Providers, load_book
 from proxy.record import Extended, Pulse
+from proxy.redact import Redactor
 from proxy.reload import compare
 from proxy.toll.central import Central
 from proxy.toll.follow import Follower
@@ -69,7 +70,9 @@ class DataPlane:
         url = config.redis_url()
         self._central = None if url is None else self._make_central(url)
         till = Till(self._central or self._ledger, self._gate, self._weigher)
-        self._settler = Settler(book, providers, ratios, till, self._journal, self._samples, config.capture.content)
+        self._redact = Redactor(config.secrets)
+        redact_log(self._redact.redact_line)
+        self._settler = Settler(book, providers, ratios, till, self._journal, self._samples, self._redact, config.capture.content)
         self._admission = Admission(config, self._orders, self._gate, self._ledger, self._weigher, self._journal, self._central)
         self.traffic = Traffic(config, upstreams, self._journal, self._settler, self._admission)
         self._generation = self._orders.orders.config_generation
@@ -158,6 +161,7 @@ class DataPlane:
             log.error("the changed config is not taken: %s", error)
             return
         self._config = config
+        self._redact.configure(config.secrets)
         book = load_book(config)
         upstreams = self._find_upstreams(config, self._demo_url)
         providers = Providers(book, upstreams)

@@ -20,6 +20,7 @@ from proxy.dataplane.till import Till, raise_usage
 from proxy.pricing.book import Book, Priced
 from proxy.pricing.providers import Providers
 from proxy.record import Record, Sample
+from proxy.redact import Redactor
 
 log = logging.getLogger("weighbridge.settle")
 _MAX_RESPONSES = 10_000
@@ -30,6 +31,7 @@ _BROKEN_OFF = frozenset({
     "caller_gone", "upstream_cut", "upstream_timeout", "upstream_stalled", "weighbridge_stopping", "policy_budget_cut", "policy_killed",
 })  # fmt: skip
 _UNFINISHED = frozenset({"queued", "in_progress", "validating", "finalizing", "cancelling"})  # of responses and of batches
+_WORDS = ("error_type", "finish", "model", "service_tier")  # that an answer brings, and that come again and again
 _UNBILLED = Priced(0, "unbilled", "")
 _UNKNOWN = Priced(None, "none", "")
 
@@ -38,9 +40,10 @@ class Settler:
     """Owns what settling needs: the price book, the till, the journal, the sample socket and what was learned."""
 
     def __init__(
-        self, book: Book, providers: Providers, ratios: ByteRatios, till: Till, journal: JournalWriter, samples: SampleSender,
+        self, book: Book, providers: Providers, ratios: ByteRatios, till: Till, journal: JournalWriter, samples: SampleSender, redact: Redactor,
         keeps_content: bool = False,
     ) -> None:  # fmt: skip
+        self.redact = redact
         self.settled = 0
         self.estimates = 0
         self.unread = 0
@@ -81,6 +84,7 @@ class Settler:
         except Exception:  # settle's step: a defect here leaves the reservation as it is, which is the safe side
             self.defects += 1
             log.exception("settling the reservation of a call failed; it stays reserved")
+        self._redact_words(call)
         self.unread += call.reading.unread
         self._journal.settled(make_record(call, usage, source, priced, charged))
         try:
@@ -88,6 +92,24 @@ class Settler:
         except Exception:  # settle's step: a defect here must cost the sample only
             self.defects += 1
             log.exception("making a sample failed")
+
+    def _redact_words(self, call: Call) -> None:
+        """Take secrets out of the words that were read from either side and are kept; providers' errors repeat keys."""
+        reading, answer, keys = call.reading, call.answer, call.presented
+        if reading.error:
+            reading.error = self.redact(reading.error, keys)
+        for name in _WORDS:
+            word = getattr(reading, name)
+            if word and (clean := self.redact.clean(word, keys)) != word:
+                setattr(reading, name, clean)
+        if reading.response_id:  # an id comes once: it is not worth remembering
+            reading.response_id = self.redact(reading.response_id, keys)
+        if answer.request_id:
+            answer.request_id = self.redact(answer.request_id, keys)
+        for name in ("model", "service_tier"):  # frozen, and read in several places
+            word = getattr(call.ask, name)
+            if word and (clean := self.redact.clean(word, keys)) != word:
+                call.ask = msgspec.structs.replace(call.ask, **{name: clean})
 
     def _weigh(self, call: Call) -> tuple[Usage | None, str]:
         """(usage, where it is from)."""
@@ -160,14 +182,15 @@ class Settler:
         )
 
     def _offer_sample(self, call: Call, usage: Usage | None, source: str) -> None:
-        reading, key = call.reading, call.secret
+        reading, keys = call.reading, call.presented
         if source == "none" or call.identity is None or not (reading.text or reading.tools or call.body):
             return
         if not (self._keeps_content or call.is_lesson or source == "estimated"):  # nobody would read it
             return
         body = call.body[:_MAX_SAMPLE_TEXT] if call.body else None
-        if body and key and key.encode("utf-8", "surrogateescape") in body:
-            body = body.replace(key.encode("utf-8", "surrogateescape"), b"[redacted]")
+        for key in keys:
+            if body and key and key.encode("utf-8", "surrogateescape") in body:
+                body = body.replace(key.encode("utf-8", "surrogateescape"), b"[redacted]")
         self._samples.send(
             Sample(
                 id=call.id,
@@ -179,8 +202,8 @@ class Settler:
                 input_tokens=usage.input_tokens if usage else None,
                 output_tokens=usage.output_tokens if usage else None,
                 finish=reading.finish,
-                text=hide(reading.text, key),
-                tools=[(name, hide(arguments, key)) for name, arguments in reading.tools],
+                text=hide(reading.text, keys),
+                tools=[(name, hide(arguments, keys)) for name, arguments in reading.tools],
                 request=body,
                 request_bytes=call.ask.prompt_bytes,
                 output_bytes=reading.output_bytes,
@@ -201,16 +224,19 @@ def _is_retrieval(call: Call) -> bool:
     return call.method in ("GET", "HEAD", "DELETE", "OPTIONS") or call.kind.format == "openai.responses"
 
 
-def hide(text: str, key: str | None) -> str:
-    """The text without the presented credential."""
-    return text.replace(key, "[redacted]") if key and len(key) >= 6 and key in text else text
+def hide(text: str, keys: tuple[str, ...]) -> str:
+    """The text without the presented credentials."""
+    for key in keys:
+        if len(key) >= 6 and key in text:
+            text = text.replace(key, "[redacted]")
+    return text
 
 
 def make_record(call: Call, usage: Usage | None, source: str, priced: Priced, charged: dict[str, int]) -> Record:
     """The flat record of a call; `charged` is what its budgets were charged."""
     toll = call.toll
     answer, reading, ask, kind, who = call.answer, call.reading, call.ask, call.kind, call.identity
-    limits, key = answer.limits, call.secret
+    limits = answer.limits
     assert who is not None, "a call is identified before it is settled"
     end_ns = answer.last_byte_ns or time.time_ns()
     output_token_ns = None
@@ -226,7 +252,7 @@ def make_record(call: Call, usage: Usage | None, source: str, priced: Priced, ch
         tier=call.tier,
         attempts=call.attempts if call.transport == "http" else 1, tried=call.tried, upstream_key=call.upstream_key, attempt_of=call.attempt_of,
         outcome=call.outcome or name_outcome(call), status=call.refused_status or answer.status, finish=reading.finish,
-        error=hide(reading.error, key)[:_MAX_ERROR] if reading.error else None, error_type=reading.error_type,
+        error=hide(reading.error, call.presented)[:_MAX_ERROR] if reading.error else None, error_type=reading.error_type,
         response_id=reading.response_id, request_id=answer.request_id,
         input_tokens=usage.input_tokens if usage else None, output_tokens=usage.output_tokens if usage else None,
         cache_read_tokens=usage.cache_read_tokens if usage else None, cache_write_tokens=usage.cache_write_tokens if usage else None,

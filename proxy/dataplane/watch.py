@@ -42,6 +42,7 @@ class Watch:
         self._heads: dict[Watched, float] = {}  # oldest first
         self._stalled: dict[Watched, tuple[float, int]] = {}  # since when its client has left how many bytes
         self._addresses: Counter[str] = Counter()
+        self._calls: Counter[str] = Counter()  # that run, by address
         self._next_round = clock() + _ROUND_S
 
     @property
@@ -56,6 +57,19 @@ class Watch:
             return None
         text = "Too many connections are open from this address (limits.client_connections)."
         return Refusal("policy_too_many_running", text, {"limit": "limits.client_connections"}, retry_after_s=1)
+
+    def begin_call(self, address: str) -> None:
+        """A call from an address; `end_call` follows in any case. Raises `Refusal` where too many run."""
+        self._calls[address] += 1
+        if self._calls[address] > self._limits.client_calls:
+            text = "Too many calls from this address are running (limits.client_calls); wait until one of them has ended."
+            raise Refusal("policy_too_many_running", text, {"limit": "limits.client_calls"}, retry_after_s=1)
+
+    def end_call(self, address: str) -> None:
+        """It has ended, or was refused."""
+        self._calls[address] -= 1
+        if not self._calls[address]:
+            del self._calls[address]
 
     def leave(self, edge: Watched, address: str) -> None:
         """The connection is gone."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import json
 import socket
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -53,8 +54,8 @@ async def serve(tmp_path: Path, opened: bool = True, budgets: bool = False) -> A
     base = f"http://127.0.0.1:{runner.addresses[0][1]}"
     async with aiohttp.ClientSession() as session:
 
-        async def get(path: str, method: str = "GET") -> tuple[int, dict, str]:
-            async with session.request(method, base + path) as response:
+        async def get(path: str, method: str = "GET", headers: dict[str, str] | None = None) -> tuple[int, dict, str]:
+            async with session.request(method, base + path, headers=headers) as response:
                 return response.status, dict(response.headers), await response.text()
 
         yield get, keeper, receiver
@@ -170,5 +171,17 @@ def test_the_page_is_there_without_a_database(tmp_path: Path) -> None:
         async with serve(tmp_path, opened=False) as (get, _, _):
             status, _, text = await get("/")
             assert status == 200 and "try again" in text
+
+    asyncio.run(scenario())
+
+
+def test_no_page_reads_it_by_a_name_of_its_own(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with serve(tmp_path) as (get, _, _):
+            for path in ("/", "/metrics", "/api/calls", "/nothing"):
+                for headers in ({"Host": "page.example.com"}, {"Origin": "https://page.example.com"}):
+                    status, answered, text = await get(path, headers=headers)
+                    assert (status, json.loads(text)["error"]) == (403, "host_unknown") and answered["X-Content-Type-Options"] == "nosniff"
+            assert (await get("/metrics", headers={"Host": "weighbridge:8788"}))[0] == 200
 
     asyncio.run(scenario())

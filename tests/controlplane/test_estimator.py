@@ -14,10 +14,10 @@ from proxy.controlplane import tokens
 from proxy.controlplane.estimator import Estimator
 from proxy.controlplane.events import Batch, Weighed, parse
 from proxy.controlplane.journal_writer import JournalWriter
-from proxy.controlplane.redact import make_redactor
 from proxy.controlplane.settlement import Precedence
 from proxy.pricing.book import Book
 from proxy.record import Sample
+from proxy.redact import Redactor
 from tests.controlplane.conftest import Segments, call
 
 PROMPT = b'{"model":"gpt-4o-mini","messages":[{"role":"user","content":"Say hello to the world."}]}'
@@ -46,7 +46,7 @@ def make(segments: Segments, **capture: object) -> Estimator:
     prices = [Price(model="gpt-4o-mini", input=1.0, output=2.0)]
     writer = JournalWriter(segments.folder, 10**6)
     return Estimator(
-        Config(capture=Capture(**capture)), Book.load(None, prices), writer, Precedence(), make_redactor([]), segments.folder.parent / "ratios.json"
+        Config(capture=Capture(**capture)), Book.load(None, prices), writer, Precedence(), Redactor(), segments.folder.parent / "ratios.json"
     )
 
 

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from proxy.config import Config, Identity, Key, Limits, Upstream
+from proxy.config import Config, Identity, Key, Limits, Listen, Upstream
 from proxy.dataplane.headers import hash_key
 from proxy.dataplane.upstream import Pool
 from tests.dataplane.conftest import open_site, post
@@ -168,3 +168,26 @@ def test_health_answers_without_a_record(run, tmp_path):
 
 def test_defaults_are_usable():
     assert Config().limits.body_bytes > 32 * 1024 * 1024
+
+
+FOREIGN = (b"Host: page.example.com", b"Host: localhost\r\nOrigin: https://page.example.com", b"Host: localhost\r\nOrigin: null")
+OURS = (b"Host: localhost\r\nOrigin: http://localhost:3000", b"Host: proxy", b"Host: 127.0.0.1:8787")
+LISTED = b"Host: bridge.example.com"
+
+
+@pytest.mark.parametrize(
+    ("hosts", "refused", "passed"), [([], (*FOREIGN, LISTED), OURS), (["bridge.example.com"], (*FOREIGN, b"Host: proxy"), (LISTED, OURS[2]))]
+)
+def test_a_page_that_calls_by_its_own_name_or_from_elsewhere_is_refused(run, tmp_path, hosts, refused, passed):
+    asked = b"POST " + CHAT.encode() + b" HTTP/1.1\r\n%b\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b"
+
+    async def main():
+        async with open_site(tmp_path, answer, listen=Listen(hosts=hosts)) as site:
+            for head in refused:
+                got = await site.ask(asked % (head, len(ASK), ASK))
+                assert got.startswith(b"HTTP/1.1 400 ") and b"listen.hosts" in got and b"page.example.com" not in got, head
+            assert site.plane.traffic.opened == 0
+            for head in passed:
+                assert (await site.ask(asked % (head, len(ASK), ASK))).startswith(b"HTTP/1.1 200 "), head
+
+    run(main())

@@ -14,6 +14,7 @@ from proxy.dataplane.till import Till
 from proxy.dataplane.weigher import Weigher
 from proxy.pricing.book import Book
 from proxy.pricing.providers import Providers
+from proxy.redact import Redactor
 from proxy.rules import Headroom, Reserving
 from proxy.toll.gate import Gate
 from proxy.toll.ledger import Ledger
@@ -29,7 +30,7 @@ def desk(tmp_path):
     book, ratios = Book.load(None, PRICES), ByteRatios()
     providers = Providers(book, {"up": Upstream(url="http://127.0.0.1:1")})
     till = Till(Ledger([]), Gate([], Headroom()), Weigher(book, providers, Reserving(), ratios))
-    settler = Settler(book, providers, ratios, till, journal, samples)
+    settler = Settler(book, providers, ratios, till, journal, samples, Redactor())
 
     def settle(call: Call) -> dict:
         settler.settle(call)
@@ -138,7 +139,7 @@ def test_a_stream_cut_while_in_progress_is_estimated_and_not_charged_again(desk)
 
 def test_the_presented_key_stays_out_of_the_record(desk):
     settle, _ = desk
-    record = settle(call(401, reading=Reading(error="Incorrect API key provided: sk-live-1234."), secret="sk-live-1234"))
+    record = settle(call(401, reading=Reading(error="Incorrect API key provided: sk-live-1234."), presented=("sk-live-1234",)))
     assert record["error"] == "Incorrect API key provided: [redacted]."
 
 

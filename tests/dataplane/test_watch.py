@@ -10,6 +10,7 @@ import pytest
 
 from proxy.config import Limits
 from proxy.dataplane.watch import Watch, count_left
+from proxy.errors import Refusal
 
 
 class Clock:
@@ -140,3 +141,18 @@ def test_what_the_kernel_still_holds_is_counted(run):
                 await reader.read()
 
     run(main())
+
+
+def test_running_calls_are_counted_by_address():
+    watch = Watch(Limits(client_calls=2))
+    for address in ("a", "a", "b"):
+        watch.begin_call(address)
+    with pytest.raises(Refusal) as refused:
+        watch.begin_call("a")
+    assert (refused.value.name, refused.value.status, refused.value.retry_after_s) == ("policy_too_many_running", 429, 1)
+    for _ in range(2):
+        watch.end_call("a")  # the one that was refused, and one of the others
+    watch.begin_call("a")
+    for address in ("a", "a", "b"):
+        watch.end_call(address)
+    assert not watch._calls

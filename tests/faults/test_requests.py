@@ -192,3 +192,18 @@ def test_too_many_connections_of_one_address_are_refused_and_told_so(run, tmp_pa
             await ground.check()
 
     run(main())
+
+
+def test_too_many_running_calls_of_one_address_are_refused_and_told_so(run, tmp_path):
+    async def main():
+        async with open_ground(tmp_path, limits=Limits(client_calls=1)) as ground:
+            reader, writer = await ground.connect()
+            writer.write(b"POST /up/v1/chat/completions HTTP/1.1\r\nHost: proxy\r\nContent-Length: 9\r\n\r\n{")
+            await ground.turn_until(lambda: ground.plane.traffic.carrying == 1)
+            got = await ground.ask(b"GET /up/v1/models HTTP/1.1\r\nHost: proxy\r\nConnection: close\r\n\r\n")
+            assert got.startswith(b"HTTP/1.1 429 ") and b"\r\nRetry-After: 1\r\n" in got and b"limits.client_calls" in got
+            writer.close()
+            await ground.turn_until(lambda: not ground.server.connections)
+            await ground.check()
+
+    run(main())
