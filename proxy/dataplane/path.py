@@ -180,7 +180,7 @@ class Traffic:
             return body, None
         try:
             ask = read_ask(kind, content, fields.get("content-type", ""), weighed=not self._admission.is_idle)
-            call.ask = self._redact_model(ask, call.presented)
+            call.ask = self._redact_ask(ask, call.presented)
         except msgspec.DecodeError as error:
             where = str(error).partition("(")[2].rstrip(")") or "cut short"
             raise Refusal("caller_invalid_json", f"The request body is not valid JSON ({where}).") from None
@@ -192,10 +192,11 @@ class Traffic:
                 call.body = content
         return body, content
 
-    def _redact_model(self, ask: Ask, keys: tuple[str, ...]) -> Ask:
-        """A model's name is counted and kept as well; the body goes on as it came."""
-        clean = ask.model and self.redact.clean(ask.model, keys)
-        return ask if clean == ask.model else msgspec.structs.replace(ask, model=clean)
+    def _redact_ask(self, ask: Ask, keys: tuple[str, ...]) -> Ask:
+        """Names of a model and of a tier are counted and kept as well; the body goes on as it came."""
+        model = ask.model and self.redact.clean(ask.model, keys)
+        tier = ask.service_tier and self.redact.clean(ask.service_tier, keys)
+        return ask if (model, tier) == (ask.model, ask.service_tier) else msgspec.structs.replace(ask, model=model, service_tier=tier)
 
     def _choose_route(self, call: Call, lanes: dict[str, Lane], content: bytes | None, target: str) -> Route:
         """Where the call may go, and with which model."""

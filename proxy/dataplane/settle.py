@@ -102,10 +102,12 @@ class Settler:
             word = getattr(reading, name)
             if word and (clean := self.redact.clean(word, keys)) != word:
                 setattr(reading, name, clean)
-        if reading.response_id:  # an id comes once: it is not worth remembering
-            reading.response_id = self.redact(reading.response_id, keys)
-        if answer.request_id:
-            answer.request_id = self.redact(answer.request_id, keys)
+        ids = f"{reading.response_id or ''}\n{answer.request_id or ''}"  # they come once, so nothing is remembered of them
+        if (clean := self.redact(ids, keys)) != ids:
+            response_id, _, request_id = clean.partition("\n")
+            reading.response_id, answer.request_id = response_id or None, request_id or None
+        if call.transport == "http" and call.kind.json_body:  # there it was done when the request was read
+            return
         for name in ("model", "service_tier"):  # frozen, and read in several places
             word = getattr(call.ask, name)
             if word and (clean := self.redact.clean(word, keys)) != word:
