@@ -45,6 +45,7 @@ class JournalReader:
         self.unknown = 0
         self.crashed = 0
         self.lines = 0
+        self.is_behind = False  # whether the last step ended at its limit, so that more is likely to wait
         self._folder = folder
         self._batch_rows = batch_rows
         self._chunk_bytes = chunk_bytes
@@ -81,6 +82,7 @@ class JournalReader:
             self._read(self._segments[name], name in followed or self._segments[name].process in ended, batch)
             if batch.rows >= self._batch_rows:
                 break
+        self.is_behind = batch.rows >= self._batch_rows
         self._close_ended(ended, batch)
         if not batch.touched:
             return 0

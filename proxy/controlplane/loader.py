@@ -22,7 +22,6 @@ from proxy.controlplane.store import DENIED, Keeper, Store
 
 log = logging.getLogger("weighbridge.loader")
 _PAUSE_S = 1.0
-_FULL_STEP = 1000  # a step that loaded so much is followed by the next at once
 _PRUNE_EVERY_S = 60.0
 _FAILURES = 3
 
@@ -76,7 +75,7 @@ class Loader:
             last = self.stopping.is_set()  # before the step: what was written until then is loaded
             with self._turn:
                 self._begun += 1
-            loaded = self.reader.step(store, self._observe)
+            self.reader.step(store, self._observe)
             with self._turn:
                 self._done = self._begun
                 self._turn.notify_all()
@@ -85,7 +84,7 @@ class Loader:
             if time.monotonic() - self._pruned > _PRUNE_EVERY_S:
                 self.reader.prune(store, time.time(), self._journal.retain_days, self._journal.retain_bytes)
                 self._pruned = time.monotonic()
-            if loaded < _FULL_STEP:
+            if not self.reader.is_behind:  # small steps cost much a call: what comes while one works waits for the next
                 if last:
                     return
                 self._wake.wait(_PAUSE_S)

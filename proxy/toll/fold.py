@@ -45,6 +45,11 @@ class Fold:
         """The calls that have something reserved."""
         return list(self._open)
 
+    @property
+    def has_open(self) -> bool:
+        """Whether any call has something reserved."""
+        return bool(self._open)
+
     def is_running(self, id: str) -> bool:
         """Whether a call has something reserved."""
         return id in self._open

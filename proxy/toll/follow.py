@@ -25,6 +25,9 @@ from proxy.toll.fold import Fold
 log = logging.getLogger("weighbridge.ledger")
 _NAME = re.compile(r"\d{20}-([a-z]?)\d+\.ndjson\Z", re.ASCII)
 _CORRECTION = b'{"correction":'
+_CALL, _CHARGE = b'{"call":{"id":"', b'"charged"'
+_OPENED, _RESERVED = b'{"opened":{"id":"', b'"reserved"'
+_END = b"}}\n"
 _EMPTY: dict[str, Any] = {"cells": {}, "open": {}}
 
 
@@ -168,7 +171,17 @@ class Follower:
             pass
         return position
 
+    def _is_idle(self, text: bytes) -> bool:
+        """Whether a line touches no cell, as all do where there is no budget: then it need not be decoded."""
+        if not text.endswith(_END):
+            return False
+        if text.startswith(_CALL):
+            return _CHARGE not in text and not self._ledger.has_open
+        return text.startswith(_OPENED) and _RESERVED not in text
+
     def _fold(self, text: bytes) -> None:
+        if self._is_idle(text):
+            return
         line = _decode(text)
         if line.call is not None:
             self._ledger.fold_settled(line.call.id, line.call.charged)

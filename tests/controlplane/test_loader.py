@@ -11,6 +11,7 @@ import duckdb
 import pytest
 
 from proxy.config import Config, Journal
+from proxy.controlplane.journal_reader import JournalReader
 from proxy.controlplane.loader import Loader
 from proxy.controlplane.store import Store
 from tests.controlplane.conftest import Segments, add, call, ids
@@ -49,6 +50,27 @@ def test_it_loads_all_and_ends(config: Config, segments: Segments) -> None:
     observed: list = []
     make(config, observed, waits=2).run()
     assert len(rows(config)) == len(observed) == 30
+
+
+def test_a_step_that_met_the_end_of_the_journal_is_followed_by_a_pause(config: Config, segments: Segments) -> None:
+    add(segments.begin(1), b"".join(call(number) for number in range(1500)))
+    loader = make(config, [], waits=1)
+    step, steps = loader.reader.step, []
+    loader.reader.step = lambda store, observe: steps.append(step(store, observe)) or steps[-1]  # type: ignore[method-assign]
+    loader.run()
+    assert steps[0] >= 1500
+    assert len(steps) == 2  # the second is the last one, after the pause in which it was stopped
+
+
+def test_a_backlog_is_loaded_without_a_pause(config: Config, segments: Segments) -> None:
+    add(segments.begin(1), b"".join(call(number) for number in range(30)))
+    loader = make(config, [], waits=1)
+    loader.reader = JournalReader(config.journal_dir, batch_rows=10)
+    step, steps = loader.reader.step, []
+    loader.reader.step = lambda store, observe: steps.append(loader.stopping.is_set()) or step(store, observe)  # type: ignore[method-assign]
+    loader.run()
+    assert steps[:3] == [False] * 3
+    assert len(rows(config)) == 30
 
 
 def test_what_comes_before_the_end_is_loaded(config: Config, segments: Segments) -> None:

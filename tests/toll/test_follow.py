@@ -175,6 +175,14 @@ def test_what_is_no_line_of_ours_is_counted_and_skipped(journal: Journal) -> Non
     assert journal.follower.garbage == 5
 
 
+def test_a_call_that_is_charged_nothing_gives_back_what_it_had_reserved(journal: Journal) -> None:
+    add(journal.begin(1), encode_line("opened", {"id": "2"}), opened("1", 30), encode_line("call", make_record("2", {})))
+    assert journal.state() == (0, 30)
+    add(next(iter(sorted(journal.folder.iterdir()))), encode_line("call", make_record("1", {})))
+    assert journal.state() == (0, 0)
+    assert journal.follower.garbage == 0
+
+
 def test_a_folder_that_is_not_there_has_nothing(tmp_path: Path) -> None:
     follower = Follower(tmp_path / "none", Ledger(BUDGETS))
     follower.recover()
