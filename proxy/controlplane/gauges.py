@@ -34,7 +34,12 @@ _PULSE = (
     ("opened", _COUNTER, "weighbridge_opened_calls", "Calls let through since the data plane started."),
     ("settled", _COUNTER, "weighbridge_settled_calls", "Calls ended since the data plane started."),
     ("samples_sent", _COUNTER, "weighbridge_samples_sent", "Samples that the data plane handed over."),
-    ("samples_dropped", _COUNTER, "weighbridge_samples_dropped", "Samples dropped because the socket was full or absent."),
+    (
+        "samples_dropped",
+        _COUNTER,
+        "weighbridge_samples_dropped",
+        "Samples dropped because the socket was full or absent, or sent without their prompt because too many calls ran.",
+    ),
     ("journal_lines", _COUNTER, "weighbridge_journal_lines_written", "Lines written to the journal."),
     ("journal_bytes", _COUNTER, "weighbridge_journal_bytes_written", "Bytes written to the journal."),
     ("journal_waiting", _GAUGE, "weighbridge_journal_waiting_lines", "Lines in memory because the disk refuses them."),

@@ -59,11 +59,17 @@ class Sending(msgspec.Struct):
     read_ns: int  # when all of it had been read
     carrier: typing.Any = None  # what carries it now: a `Carrying`
     changed: bytes | None = None  # `content` after admission
+    wire: bytes = b""  # the next attempt's bytes: its head, and its body where that is at hand
 
     @property
     def keep_alive(self) -> bool:
         """Whether the client's connection may be used on."""
         return self.carrier is not None and self.carrier.keep_alive
+
+    def let_go(self) -> None:
+        """Nothing of it is sent again: a prompt may be large, and the answer to it long in coming."""
+        self.body = self.content = self.changed = None
+        self.wire = b""
 
 
 class Pause:
@@ -123,7 +129,7 @@ class Carrier:
         """Make attempts until an answer has been passed on. Raises the `Refusal` of the last one."""
         while True:
             try:
-                wire, body = await self._prepare(sending, route)
+                await self._prepare(sending, route)
             except Refusal:  # where another attempt cannot be made, the caller gets what became of the last one
                 failure = route.restore()
                 if failure is not None and failure.refusal is not None:
@@ -132,7 +138,7 @@ class Carrier:
                     raise
                 failure.replay()
                 return
-            failure = await self._attempt(sending, route, wire, body)
+            failure = await self._attempt(sending, route)
             if failure is None:
                 return
             self._admission.learn(sending.call)
@@ -187,8 +193,8 @@ class Carrier:
 
     # --- an attempt -----------------------------------------------------------------------------------------------
 
-    async def _prepare(self, sending: Sending, route: Route) -> tuple[bytes, bytes | None]:
-        """Find where the next attempt goes, and let the call through there: the request's head and body. Raises `Refusal`."""
+    async def _prepare(self, sending: Sending, route: Route) -> None:
+        """Find where the next attempt goes, let the call through there, and write what is to be sent. Raises `Refusal`."""
         call, head, body = sending.call, sending.head, sending.body
         if route.failure is not None and self._is_stopping():
             raise Refusal("weighbridge_stopping", "Weighbridge is shutting down; try again.")
@@ -207,9 +213,10 @@ class Carrier:
             extra = [b"Transfer-Encoding: chunked" if length is None else b"Content-Length: " + length.encode("latin-1")]
         elif body or "content-length" in head.fields:
             extra = [b"Content-Length: %d" % len(body)]
-        return self._make_head(sending, route, head, body, extra), body
+        wire = self._make_head(sending, route, head, body, extra)
+        sending.wire = wire + body if body else wire
 
-    async def _attempt(self, sending: Sending, route: Route, wire: bytes, body: bytes | None) -> Failure | None:
+    async def _attempt(self, sending: Sending, route: Route) -> Failure | None:
         """One attempt; the failure that another one follows on. Raises the `Refusal` of one that none follows on."""
         call = sending.call
         if call.attempts:
@@ -224,12 +231,17 @@ class Carrier:
             if failure is None:
                 raise
             return failure
-        relay = self._make_relay(sending, connection)
-        carrier = relay if body is None or route.lane.is_plain else Attempt(relay, connection, route)
+        relay, is_streamed = self._make_relay(sending, connection), sending.body is None
+        is_final = is_streamed or route.lane.is_plain
+        carrier = relay if is_final else Attempt(relay, connection, route, sending.let_go)
         self._take_up(sending, carrier)
         self._note_sent(sending)
-        connection.start(carrier, call.method, wire + body if body else wire, complete=body is not None)
-        if body is None:
+        connection.start(carrier, call.method, sending.wire, complete=not is_streamed)
+        sending.wire = b""
+        if is_final:
+            route.let_go()
+            sending.let_go()
+        if is_streamed:
             await send_stream(call, relay, connection, sending.request, self.limits)
         return await carrier.done
 

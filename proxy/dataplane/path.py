@@ -85,7 +85,8 @@ class Traffic:
             body, content = await self._read(call, fields, request, self._route(place))
             call.identity = self.identifier.identify(place, fields, call.ask, call.secret)
             sending = Sending(call, edge, request, head, body, content, place.rest, pools, time.time_ns())
-            route = self._choose_route(call, lanes, content, place.rest)
+            del body, content  # so that `sending` can let go of them
+            route = self._choose_route(call, lanes, sending.content, place.rest)
             if fields.get("upgrade", "").lower() == "websocket" and call.method == "GET" and not request.body_exists:  # RFC 6455 §4.1
                 await self.carrier.carry_socket(sending, route)
             else:
@@ -164,7 +165,7 @@ class Traffic:
         if kind.needs_model and call.ask.model is None and kind.model is None and not lane.upstream.model_optional:
             raise Refusal("caller_model_absent", "The request names no model: set the field `model` (or `model_optional: true` for this upstream).")
         if kind.json_body and (self._config.capture.content or not call.ask.usage_expected or next(_samples) % 64 == 0):
-            call.body = content
+            self._settler.keep(call, content)
         return body, content
 
     def _choose_route(self, call: Call, lanes: dict[str, Lane], content: bytes | None, target: str) -> Route:

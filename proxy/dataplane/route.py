@@ -258,6 +258,11 @@ class Route:
         self.is_foreign = _origin(self.lane) != _origin(self._home)
         self._here = 0
 
+    def let_go(self) -> None:
+        """No attempt follows: the request body is not needed any more."""
+        ask, kind, _, target = self._asked
+        self.content, self._asked = None, (ask, kind, None, target)
+
     def restore(self) -> Failure | None:
         """The next attempt could not be made: the call is again as it was when the last one failed, unless that has a record of its own."""
         failure = self.failure

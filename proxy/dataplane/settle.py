@@ -24,7 +24,6 @@ from proxy.record import Record, Sample
 log = logging.getLogger("weighbridge.settle")
 _MAX_RESPONSES = 10_000
 _MAX_ERROR = 300
-_MAX_SAMPLE_TEXT = 65536
 _ESTIMATED = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
 _BROKEN_OFF = frozenset({
     "caller_gone", "upstream_cut", "upstream_timeout", "upstream_stalled", "weighbridge_stopping", "policy_budget_cut", "policy_killed",
@@ -55,6 +54,10 @@ class Settler:
         self._book = book
         self._providers = providers
 
+    def keep(self, call: Call, prompt: bytes) -> None:
+        """Keep the prompt of a call for its sample."""
+        call.body = self._samples.keep(prompt)
+
     def settle(self, call: Call) -> None:
         """Write the record of a finished call; a second time does nothing."""
         if call.settled:
@@ -83,6 +86,8 @@ class Settler:
         except Exception:  # settle's step: a defect here must cost the sample only
             self.defects += 1
             log.exception("making a sample failed")
+        self._samples.let_go(call.body)
+        call.body = None
 
     def _weigh(self, call: Call) -> tuple[Usage | None, str]:
         """(usage, where it is from)."""
@@ -158,7 +163,7 @@ class Settler:
         reading, key = call.reading, call.secret
         if source == "none" or call.identity is None or not (reading.text or reading.tools or call.body):
             return
-        body = call.body[:_MAX_SAMPLE_TEXT] if call.body else None
+        body = call.body
         if body and key and key.encode("utf-8", "surrogateescape") in body:
             body = body.replace(key.encode("utf-8", "surrogateescape"), b"[redacted]")
         self._samples.send(
