@@ -153,7 +153,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self.pool.forget(self)
         receiver, self._receiver = self._receiver, None
-        self.transport = None  # type: ignore[assignment]
+        self.transport = self._parser = None  # type: ignore[assignment]  # parser and connection hold each other: they would be garbage
         if receiver is None:
             return
         if self._tunnel or (self._framing == "close" and error is None):
