@@ -83,7 +83,7 @@ async def _read(reader: asyncio.StreamReader) -> tuple[bytes, bool]:
     return got, False
 
 
-async def _lane(ground: Ground, left: list[int], chance: random.Random, seen: Counter[str]) -> None:
+async def run_lane(ground: Ground, left: list[int], chance: random.Random, seen: Counter[str]) -> None:
     """One client, which keeps its connection as long as it may, and sometimes leaves in the middle."""
     reader = writer = None
     while left:
@@ -135,7 +135,7 @@ async def carry_mix(folder: Path, calls: int, seed: int) -> tuple[Counter[str], 
         ground.play = play
         left = list(range(calls))
         async with asyncio.TaskGroup() as lanes:
-            kept = [lanes.create_task(_lane(ground, left, random.Random(seed + lane), seen), name=f"lane {lane}") for lane in range(_LANES)]
+            kept = [lanes.create_task(run_lane(ground, left, random.Random(seed + lane), seen), name=f"lane {lane}") for lane in range(_LANES)]
         assert all(lane.done() for lane in kept)
         await ground.turn_until(lambda: not ground.plane.traffic.in_flight)
         await ground.check()
