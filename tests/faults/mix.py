@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import uvloop
@@ -83,13 +84,13 @@ async def _read(reader: asyncio.StreamReader) -> tuple[bytes, bool]:
     return got, False
 
 
-async def run_lane(ground: Ground, left: list[int], chance: random.Random, seen: Counter[str]) -> None:
+async def run_lane(ground: Ground, left: list[int], chance: random.Random, seen: Counter[str], ways: Sequence[str] = tuple(WAYS)) -> None:
     """One client, which keeps its connection as long as it may, and sometimes leaves in the middle."""
     reader = writer = None
     while left:
         left.pop()
         number = next(ground.numbers)
-        way, size = chance.choice(list(WAYS)), chance.choice((0, 0, 10, 300, 3000, 20_000))
+        way, size = chance.choice(ways), chance.choice((0, 0, 10, 300, 3000, 20_000))
         if writer is None:
             reader, writer = await asyncio.open_connection("127.0.0.1", ground.port, limit=1 << 22)
         headers = b"x-way: %b %d %d\r\n" % (way.encode(), size, chance.randrange(1, 400 + size))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 
-from tests.faults.mix import WAYS
-from tests.faults.soak import soak
+from tests.faults.soak import MIXED, soak
 
 CALLS = int(os.environ.get("WEIGHBRIDGE_SOAK_CALLS", "1200"))
 OTHERS = {"streamed", "hung up", "fell back", "refused", "left early", "socket closed", "socket left"}
@@ -14,7 +13,7 @@ OTHERS = {"streamed", "hung up", "fell back", "refused", "left early", "socket c
 def test_nothing_is_left_of_a_long_mix(run, tmp_path):
     async def main():
         before, after, seen, _ = await soak(tmp_path, CALLS, seed=5)
-        assert {*WAYS, *OTHERS} <= set(seen) and seen.total() >= CALLS
+        assert {*MIXED, *OTHERS} <= set(seen) and seen.total() >= CALLS
         assert after == before and before["tasks"] == 1 and before["Edge"] == before["Call"] == 0
 
     run(main())
