@@ -180,7 +180,9 @@ async def carry_part(ground: Ground, calls: int, seed: int, seen: Counter[str]) 
 
     async with asyncio.TaskGroup() as lanes:
         kept = [lanes.create_task(lane(number), name=f"lane {number}") for number in range(LANES * len(WAYS))]
-        kept += [lanes.create_task(run_lane(ground, left, random.Random(seed + number), seen, MIXED), name=f"mix {number}") for number in range(LANES)]
+        for number in range(LANES):
+            mixed = run_lane(ground, left, random.Random(seed + number), seen, MIXED)
+            kept.append(lanes.create_task(mixed, name=f"mix {number}"))
     assert all(one.done() for one in kept)
 
 
