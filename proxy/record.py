@@ -211,6 +211,6 @@ class Pulse(msgspec.Struct, frozen=True, kw_only=True):
     journal_waiting: int  # records held in memory because the disk refused them
     journal_lost: int  # records given up: the only counter that must stay 0
     upstream_connections: int
-    loop_lag_ns: int
+    loop_lag_ns: int  # the longest pause of the event loop since the pulse before
     estimates: int
     unread: int

@@ -49,6 +49,15 @@ HedgedKind = Literal[
 ]
 
 
+def name_condition(status: int) -> str | None:
+    """What the status of an answer says went wrong, in a word of `Condition`."""
+    if status == 429:
+        return "rate_limited"
+    if status < 500:
+        return None
+    return "overloaded" if status in (503, 529) else "server_error"
+
+
 class _Section(msgspec.Struct, frozen=True):
     pass
 

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LITTLE = {"admission": "2000", "load_journal": "500", "shared_admission": "200", "slow_streams": "20", "parts_down": "0.3"}
+LITTLE = {
+    "admission": "2000", "load_journal": "500", "shared_admission": "200", "slow_streams": "20", "attackers": "6 20", "parts_down": "0.3",
+}  # fmt: skip
 
 
 def test_every_benchmark_is_known_here() -> None:
@@ -18,7 +20,7 @@ def test_every_benchmark_is_known_here() -> None:
 
 @pytest.mark.parametrize("name", LITTLE)
 def test_it_runs_and_prints_figures(name: str) -> None:
-    command = [sys.executable, f"benchmarks/{name}.py", LITTLE[name]]
+    command = [sys.executable, f"benchmarks/{name}.py", *LITTLE[name].split()]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert "Traceback" not in done.stderr, done.stderr
     assert any(character.isdigit() for character in done.stdout)

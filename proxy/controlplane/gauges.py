@@ -34,7 +34,12 @@ _PULSE = (
     ("opened", _COUNTER, "weighbridge_opened_calls", "Calls let through since the data plane started."),
     ("settled", _COUNTER, "weighbridge_settled_calls", "Calls ended since the data plane started."),
     ("samples_sent", _COUNTER, "weighbridge_samples_sent", "Samples that the data plane handed over."),
-    ("samples_dropped", _COUNTER, "weighbridge_samples_dropped", "Samples dropped because the socket was full or absent."),
+    (
+        "samples_dropped",
+        _COUNTER,
+        "weighbridge_samples_dropped",
+        "Samples dropped because the socket was full or absent, or sent without their prompt because too many calls ran.",
+    ),
     ("journal_lines", _COUNTER, "weighbridge_journal_lines_written", "Lines written to the journal."),
     ("journal_bytes", _COUNTER, "weighbridge_journal_bytes_written", "Bytes written to the journal."),
     ("journal_waiting", _GAUGE, "weighbridge_journal_waiting_lines", "Lines in memory because the disk refuses them."),
@@ -53,7 +58,7 @@ def make_gauges(loader: Loader, receiver: SampleReceiver, estimator: Estimator) 
         if age is not None:
             yield _GAUGE("weighbridge_pulse_age_seconds", "Time since the data plane was last heard of.", age)
         if receiver.pulse is not None:
-            yield from _collect_pulse(receiver.pulse)
+            yield from _collect_pulse(receiver.pulse, receiver.worst_lag_ns)
         reader = loader.reader
         counters = (
             ("weighbridge_journal_lines_loaded", "Journal lines loaded into the database.", reader.lines),
@@ -76,10 +81,10 @@ def make_gauges(loader: Loader, receiver: SampleReceiver, estimator: Estimator) 
     return collect
 
 
-def _collect_pulse(pulse: Pulse) -> Iterator[Metric]:
+def _collect_pulse(pulse: Pulse, lag_ns: int) -> Iterator[Metric]:
     for field, kind, name, text in _PULSE:
         yield kind(name, text, getattr(pulse, field))
-    yield _GAUGE("weighbridge_loop_lag_seconds", "How late the data plane's event loop was at its last tick.", pulse.loop_lag_ns / 1e9)
+    yield _GAUGE("weighbridge_loop_lag_seconds", "The longest that the data plane's event loop stood still in the last minute.", lag_ns / 1e9)
     yield _GAUGE("weighbridge_data_plane_start_time_seconds", "When the data plane started, since the Unix epoch.", pulse.started_ns / 1e9)
 
 

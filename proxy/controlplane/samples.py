@@ -11,6 +11,7 @@ import queue
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from proxy.record import Pulse, Sample
 log = logging.getLogger("weighbridge.samples")
 _MOST_BYTES = 256 * 1024
 _RECEIVE_BUFFER = 4 * 1024 * 1024
+_LAGS = 60  # pulses, one a second
 _decode_samples = msgspec.msgpack.Decoder(list[Sample]).decode
 _decode_pulse = msgspec.msgpack.Decoder(Pulse).decode
 
@@ -50,6 +52,7 @@ class SampleReceiver:
         self.dropped = 0
         self.malformed = 0
         self._pulse_at = 0.0
+        self._lags_ns: deque[int] = deque(maxlen=_LAGS)
         self._socket = receiver
         self._clock = clock
 
@@ -57,6 +60,11 @@ class SampleReceiver:
     def pulse_age_s(self) -> float | None:
         """Seconds since the last pulse; None if there was none."""
         return None if self.pulse is None else self._clock() - self._pulse_at
+
+    @property
+    def worst_lag_ns(self) -> int:
+        """The longest pause of the data plane's event loop that the pulses of the last minute told of."""
+        return max(self._lags_ns, default=0)
 
     def run(self, stopping: threading.Event) -> None:
         """Receive until told to stop."""
@@ -74,6 +82,7 @@ class SampleReceiver:
             if datagram[:1] == b"P":
                 self.pulse = _decode_pulse(datagram[1:])
                 self._pulse_at = self._clock()
+                self._lags_ns.append(self.pulse.loop_lag_ns)
                 return
             if datagram[:1] != b"S":
                 raise msgspec.DecodeError("neither a sample nor a pulse")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 
 import msgspec
 
@@ -18,10 +19,11 @@ from proxy.call import Call, Reading
 from proxy.dataplane.headers import ResponseHead
 from proxy.dataplane.judge import StartJudge, WholeJudge, open_judge
 from proxy.dataplane.relay import Relay
-from proxy.dataplane.route import Failure, Route, name_condition
+from proxy.dataplane.route import Failure, Route
 from proxy.dataplane.stall import StallGuard
 from proxy.dataplane.upstream import Connection
 from proxy.errors import Refusal
+from proxy.routes import name_condition
 from proxy.wire import read_limits
 
 _MOST_HELD = 1024 * 1024
@@ -34,15 +36,17 @@ class Attempt:
     """Receives one answer. `done` ends with None when it was passed on whole, with the `Failure` another attempt follows on, or a `Refusal`."""
 
     __slots__ = (
-        "done", "last_activity", "relay", "_connection", "_ended", "_failure", "_guard", "_head", "_held", "_judge", "_passed", "_route", "_size",
+        "done", "last_activity", "relay", "_connection", "_ended", "_failure", "_guard", "_head", "_held", "_judge", "_let_go", "_passed",
+        "_route", "_size",
     )  # fmt: skip
 
-    def __init__(self, relay: Relay, connection: Connection, route: Route) -> None:
+    def __init__(self, relay: Relay, connection: Connection, route: Route, let_go: Callable[[], None]) -> None:
         self.done: asyncio.Future[Failure | None] = asyncio.get_running_loop().create_future()
         self.last_activity = time.monotonic()
         self.relay = relay
         self._connection = connection
         self._route = route
+        self._let_go = let_go  # of what was sent, once it is certain that it is not sent again
         self._guard = StallGuard(relay, route.lane.upstream.stall)
         self._head: ResponseHead | None = None
         self._held: list[bytes] = []
@@ -189,6 +193,8 @@ class Attempt:
     def _pass(self) -> None:
         """The answer is the call's: what was held back first, then everything else straight to the relay."""
         self._passed = True
+        self._route.let_go()
+        self._let_go()
         relay = self.relay
         self._connection.hand_over(self, relay)
         relay.done.add_done_callback(self._finish)

@@ -56,7 +56,7 @@ class Carrier:
         """Make attempts until an answer has been passed on. Raises the `Refusal` of the last one."""
         while True:
             try:
-                wire, body = await self.prepare(sending, route)
+                await self.prepare(sending, route)
             except Refusal:  # where another attempt cannot be made, the caller gets what became of the last one
                 failure = route.restore()
                 if failure is not None and failure.refusal is not None:
@@ -65,7 +65,7 @@ class Carrier:
                     raise
                 failure.replay()
                 return
-            failure = await self._attempt(sending, route, wire, body)
+            failure = await self._attempt(sending, route)
             if failure is None:
                 return
             self.admission.learn(sending.call)
@@ -120,8 +120,8 @@ class Carrier:
 
     # --- an attempt -----------------------------------------------------------------------------------------------
 
-    async def prepare(self, sending: Sending, route: Route) -> tuple[bytes, bytes | None]:
-        """Find where the next attempt goes, and let the call through there: the request's head and body. Raises `Refusal`."""
+    async def prepare(self, sending: Sending, route: Route) -> None:
+        """Find where the next attempt goes, let the call through there, and write what is to be sent. Raises `Refusal`."""
         call, head, body = sending.call, sending.head, sending.body
         if route.failure is not None and self.is_stopping():
             raise Refusal("weighbridge_stopping", "Weighbridge is shutting down; try again.")
@@ -140,9 +140,10 @@ class Carrier:
             extra = [b"Transfer-Encoding: chunked" if length is None else b"Content-Length: " + length.encode("latin-1")]
         elif body or "content-length" in head.fields:
             extra = [b"Content-Length: %d" % len(body)]
-        return self._make_head(sending, route, head, body, extra), body
+        wire = self._make_head(sending, route, head, body, extra)
+        sending.wire = wire + body if body else wire
 
-    async def _attempt(self, sending: Sending, route: Route, wire: bytes, body: bytes | None) -> Failure | None:
+    async def _attempt(self, sending: Sending, route: Route) -> Failure | None:
         """One attempt; the failure that another one follows on. Raises the `Refusal` of one that none follows on."""
         call = sending.call
         if call.attempts:
@@ -157,18 +158,23 @@ class Carrier:
             if failure is None:
                 raise
             return failure
-        relay = self.make_relay(sending, connection)
-        if body is None or route.lane.is_plain:
+        relay, is_streamed = self.make_relay(sending, connection), sending.body is None
+        is_final = is_streamed or route.lane.is_plain
+        if is_final:
             carrier = receiver = relay
         elif may_hedge(call, route):
-            carrier = Race(relay, connection, route, self.settle, self.in_flight)
+            carrier = Race(relay, connection, route, self.settle, self.in_flight, sending.let_go)
             receiver = carrier.first
         else:
-            carrier = receiver = Attempt(relay, connection, route)
+            carrier = receiver = Attempt(relay, connection, route, sending.let_go)
         self._take_up(sending, carrier)
         self._note_sent(sending)
-        connection.start(receiver, call.method, wire + body if body else wire, complete=body is not None)
-        if body is None:
+        connection.start(receiver, call.method, sending.wire, complete=not is_streamed)
+        sending.wire = b""
+        if is_final:
+            route.let_go()
+            sending.let_go()
+        if is_streamed:
             await send_stream(call, relay, connection, sending.request, self.limits)
         elif carrier is not receiver:
             await hedge(self, sending, route, carrier)

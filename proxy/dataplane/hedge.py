@@ -34,7 +34,7 @@ class Carrier(Protocol):
     admission: Admission
     is_stopping: Callable[[], bool]
 
-    async def prepare(self, sending: Sending, route: Route) -> tuple[bytes, bytes | None]: ...
+    async def prepare(self, sending: Sending, route: Route) -> None: ...
 
     def open(self, call: Call) -> None: ...
 
@@ -80,7 +80,7 @@ async def _make_second(carrier: Carrier, sending: Sending, route: Route, race: R
     beside = msgspec.structs.replace(sending, call=twin, target=way.target, carrier=None, changed=None)
     is_sent = False
     try:
-        wire, body = await carrier.prepare(beside, way)
+        await carrier.prepare(beside, way)
         connection = await sending.pools[twin.upstream].take()
         if not race.is_waiting:
             connection.pool.put(connection)
@@ -93,7 +93,7 @@ async def _make_second(carrier: Carrier, sending: Sending, route: Route, race: R
         route.note("slow")
         second = Second(carrier.make_relay(beside, connection), connection, way, race)
         race.enter(second, way, partial(carrier.make_relay, sending, connection))
-        connection.start(second, call.method, wire + body if body else wire)
+        connection.start(second, call.method, beside.wire)
     except Refusal as refusal:  # a budget, a limit, an order, or nobody there: the call goes on without
         way.learn_refused(refusal)
     finally:

@@ -95,7 +95,8 @@ class Traffic:
             body, content = await self._read(call, fields, request, self._route(place))
             call.identity = self.identifier.identify(place, fields, call.ask, call.secret, call.presented)
             sending = Sending(call, edge, request, head, body, content, place.rest, pools, time.time_ns())
-            route = self._choose_route(call, lanes, content, place.rest)
+            del body, content  # so that `sending` can let go of them
+            route = self._choose_route(call, lanes, sending.content, place.rest)
             if fields.get("upgrade", "").lower() == "websocket" and call.method == "GET" and not request.body_exists:  # RFC 6455 §4.1
                 await self.carrier.carry_socket(sending, route)
             else:
@@ -189,7 +190,7 @@ class Traffic:
         if kind.json_body:
             call.is_lesson = self._is_lesson(call.started_ns)
             if call.is_lesson or not call.ask.usage_expected or self._config.capture.content:
-                call.body = content
+                self._settler.keep(call, content)
         return body, content
 
     def _redact_ask(self, ask: Ask, keys: tuple[str, ...]) -> Ask:

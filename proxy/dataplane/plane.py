@@ -22,6 +22,7 @@ import uvloop
 
 from proxy.config import Config, ConfigError, Upstream, load
 from proxy.dataplane.admission import Admission
+from proxy.dataplane.beat import Beat
 from proxy.dataplane.drain import drain
 from proxy.dataplane.edge import Edge, EdgeServer, Sent
 from proxy.dataplane.estimate import ByteRatios
@@ -45,6 +46,9 @@ from proxy.toll.ledger import Ledger
 
 log = logging.getLogger("weighbridge.dataplane")
 _BACKLOG = 4096
+_UNSENT_BYTES = 128 * 1024  # that the kernel holds for a client that takes nothing; unset these are megabytes, and some 0.5 ms to free them
+_COLLECT_AT = (10_000, 4, 20)  # calls make little cyclic garbage; of new objects never more than 50 000 are looked at in one go, some 15 ms
+_QUIET = (4, 200)  # all objects are looked at after so many of these, while no more calls run than this, for that takes long with many
 _LOOKS_A_SECOND = 5  # after orders; the samples are sent as often
 
 
@@ -53,6 +57,7 @@ class DataPlane:
 
     def __init__(self, config: Config, demo_url: str | None, config_path: str | None = None) -> None:
         upstreams = self._find_upstreams(config, demo_url)
+        self.beat = Beat()
         self._config = config
         self._demo_url = demo_url
         self._config_path = config_path
@@ -77,7 +82,6 @@ class DataPlane:
         self.traffic = Traffic(config, upstreams, self._journal, self._settler, self._admission)
         self._generation = self._orders.orders.config_generation
         self._obey()
-        self._due = time.monotonic() + 1
 
     @staticmethod
     def _find_upstreams(config: Config, demo_url: str | None) -> dict[str, Upstream]:
@@ -117,8 +121,7 @@ class DataPlane:
     def tick(self) -> None:
         """Once a second: retry the journal, end silent calls, close stale connections, send a pulse."""
         now = time.monotonic()
-        lag_ns = max(0, int((now - self._due) * 1e9))
-        self._due = now + 1
+        self._collect()
         self._journal.retry()
         limits = self._config.limits
         for relay in list(self.traffic.in_flight):
@@ -132,9 +135,15 @@ class DataPlane:
                 settled=self._settler.settled, samples_sent=self._samples.sent, samples_dropped=self._samples.dropped,
                 journal_lines=self._journal.lines, journal_bytes=self._journal.bytes, journal_waiting=self._journal.waiting,
                 journal_lost=self._journal.lost, upstream_connections=connections,
-                loop_lag_ns=lag_ns, estimates=self._settler.estimates, unread=self._settler.unread,
+                loop_lag_ns=self.beat.take_worst_ns(), estimates=self._settler.estimates, unread=self._settler.unread,
             )
         )  # fmt: skip
+
+    def _collect(self) -> None:
+        """Look for garbage among all objects while that is quick, so that it is not due when thousands of streams run."""
+        due, most_calls = _QUIET
+        if gc.get_count()[2] >= due and self.traffic.carrying <= most_calls:
+            gc.collect()
 
     def look(self) -> None:
         """Several times a second: send the samples gathered so far, and see whether there are new orders."""
@@ -179,6 +188,7 @@ class DataPlane:
 
     def close(self) -> None:
         """End what is left and write the journal's last line."""
+        self.beat.end()
         self.traffic.lanes.close()
         self._journal.close()
         self._samples.close()
@@ -207,9 +217,11 @@ async def run(config: Config, config_path: str | None, listener: socket.socket, 
         loop.add_reader(lifeline, stop.set)
     await plane.open()
     server = EdgeServer(plane.answer, config.limits)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)  # what it accepts inherits it
     listening = await loop.create_server(server, sock=listener, backlog=_BACKLOG)
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)  # calls make little cyclic garbage; the default looks for it after every few of them
+    gc.set_threshold(*_COLLECT_AT)
+    plane.beat.begin(loop)
     while not stop.is_set():
         plane.tick()
         server.sweep()

@@ -28,11 +28,15 @@ _OF_AN_ATTEMPT = ("id", "upstream", "upstream_key", "ask", "kind", "answer", "re
 class Race:
     """Carries a call that may be hedged: its first attempt, and the second one where there is one. `done` is as an `Attempt`'s."""
 
-    def __init__(self, relay: Relay, connection: Connection, route: Route, settle: Callable[[Call], None], in_flight: set[Any]) -> None:
+    def __init__(
+        self, relay: Relay, connection: Connection, route: Route, settle: Callable[[Call], None], in_flight: set[Any],
+        let_go: Callable[[], None],
+    ) -> None:  # fmt: skip
         loop = asyncio.get_running_loop()
         self.done: asyncio.Future[Failure | None] = loop.create_future()
         self.begun: asyncio.Future[None] = loop.create_future()  # an answer has, or the first attempt is over
         self.call = relay.call
+        self.let_go = let_go  # of what was sent, once it is certain that it is not sent again
         self.first = First(relay, connection, route, self)
         self.held: Failure | None = None  # of the first attempt, which none follows on
         self._leading: Attempt = self.first
@@ -185,6 +189,9 @@ class Side:
     def learn(self, status: int, limits: RateLimits) -> None:
         self._route.learn(status, limits)
 
+    def let_go(self) -> None:
+        self._route.let_go()
+
     def decide(self, word: str, *, wait_s: float | None = None, outcome: str | None = None) -> Failure | None:
         """As a route's; what is only looked at and found wanting (`outcome`) is good enough where no attempt follows on it."""
         failure = self._route.decide(word, wait_s=wait_s, outcome=outcome)
@@ -205,7 +212,7 @@ class First(Attempt):
     __slots__ = ("_race",)
 
     def __init__(self, relay: Relay, connection: Connection, route: Route, race: Race) -> None:
-        super().__init__(relay, connection, Side(route, race))
+        super().__init__(relay, connection, Side(route, race), race.let_go)
         self._race = race
 
     def head_came(self, head: ResponseHead) -> None:
@@ -223,7 +230,7 @@ class Second(Attempt):
     __slots__ = ("_race", "_stall")
 
     def __init__(self, relay: Relay, connection: Connection, route: Route, race: Race) -> None:
-        super().__init__(relay, connection, route)
+        super().__init__(relay, connection, route, race.let_go)
         self._race = race
         self._stall = route.lane.upstream.stall
 

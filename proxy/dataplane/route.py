@@ -29,15 +29,6 @@ _STATEFUL = "stored_context"  # the provider that was asked keeps it, and no oth
 _WORDS = {"upstream_unreachable": "unreachable", "upstream_timeout": "timeout"}
 
 
-def name_condition(status: int) -> str | None:
-    """What the status of an answer says went wrong, in a word of `proxy.routes.Condition`."""
-    if status == 429:
-        return "rate_limited"
-    if status < 500:
-        return None
-    return "overloaded" if status in (503, 529) else "server_error"
-
-
 def draw_backoff(attempt: int, backoff_s: float, most_s: float, draw: Callable[[], float] = random.random) -> float:
     """Seconds to wait before the attempt after the `attempt`th: full jitter, https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/"""
     return draw() * min(most_s, backoff_s * 2.0 ** min(attempt - 1, 30))
@@ -277,6 +268,11 @@ class Route:
         self.is_moved = True
         self.is_foreign = _origin(self.lane) != _origin(self._home)
         self._here = 0
+
+    def let_go(self) -> None:
+        """No attempt follows: the request body is not needed any more."""
+        ask, kind, _, target = self._asked
+        self.content, self._asked = None, (ask, kind, None, target)
 
     def restore(self) -> Failure | None:
         """The next attempt could not be made: the call is again as it was when the last one failed, unless that has a record of its own."""

@@ -15,11 +15,13 @@ from proxy.record import Pulse, Sample
 
 _MAX_BYTES = 160 * 1024  # below Linux's default limit of a datagram (net.core.wmem_default, 208 KiB)
 _MAX_BATCH_BYTES = 64 * 1024
+_MAX_PROMPT_BYTES = 64 * 1024  # of one prompt …
+_MAX_KEPT_BYTES = 64 * 1024 * 1024  # … and of those of all running calls
 _encode = msgspec.msgpack.Encoder().encode
 
 
 class SampleSender:
-    """Sends samples and pulses; `sent` and `dropped` count samples only."""
+    """Sends samples and pulses; `sent` and `dropped` count samples only, `dropped` also those that go without their prompt."""
 
     def __init__(self, path: Path) -> None:
         self.sent = 0
@@ -29,6 +31,20 @@ class SampleSender:
         self._socket.setblocking(False)
         self._batch: list[bytes] = []
         self._batch_bytes = 0
+        self._kept_bytes = 0
+
+    def keep(self, prompt: bytes) -> bytes | None:
+        """What is kept of a prompt while its call runs: its beginning, or nothing where those of all calls are too much. `let_go` ends it."""
+        kept = prompt[:_MAX_PROMPT_BYTES]
+        if self._kept_bytes + len(kept) > _MAX_KEPT_BYTES:
+            self.dropped += 1
+            return None
+        self._kept_bytes += len(kept)
+        return kept
+
+    def let_go(self, kept: bytes | None) -> None:
+        """The call is settled."""
+        self._kept_bytes -= len(kept or b"")
 
     def send(self, sample: Sample) -> None:
         """Put one sample into the batch; a full batch goes at once."""

@@ -39,11 +39,17 @@ class Sending(msgspec.Struct):
     read_ns: int  # when all of it had been read
     carrier: typing.Any = None  # what carries it now: a `Carrying`
     changed: bytes | None = None  # `content` after admission
+    wire: bytes = b""  # the next attempt's bytes: its head, and its body where that is at hand
 
     @property
     def keep_alive(self) -> bool:
         """Whether the client's connection may be used on."""
         return self.carrier is not None and self.carrier.keep_alive
+
+    def let_go(self) -> None:
+        """Nothing of it is sent again: a prompt may be large, and the answer to it long in coming."""
+        self.body = self.content = self.changed = None
+        self.wire = b""
 
 
 class Pause:

@@ -25,7 +25,6 @@ from proxy.redact import Redactor
 log = logging.getLogger("weighbridge.settle")
 _MAX_RESPONSES = 10_000
 _MAX_ERROR = 300
-_MAX_SAMPLE_TEXT = 65536
 _ESTIMATED = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
 _BROKEN_OFF = frozenset({
     "caller_gone", "upstream_cut", "upstream_timeout", "upstream_stalled", "weighbridge_stopping", "policy_budget_cut", "policy_killed",
@@ -63,6 +62,10 @@ class Settler:
         self._book = book
         self._providers = providers
 
+    def keep(self, call: Call, prompt: bytes) -> None:
+        """Keep the prompt of a call for its sample."""
+        call.body = self._samples.keep(prompt)
+
     def settle(self, call: Call) -> None:
         """Write the record of a finished call; a second time does nothing."""
         if call.settled:
@@ -92,6 +95,8 @@ class Settler:
         except Exception:  # settle's step: a defect here must cost the sample only
             self.defects += 1
             log.exception("making a sample failed")
+        self._samples.let_go(call.body)
+        call.body = None
 
     def _redact_words(self, call: Call) -> None:
         """Take secrets out of the words that were read from either side and are kept; providers' errors repeat keys."""
@@ -189,7 +194,7 @@ class Settler:
             return
         if not (self._keeps_content or call.is_lesson or source == "estimated"):  # nobody would read it
             return
-        body = call.body[:_MAX_SAMPLE_TEXT] if call.body else None
+        body = call.body
         for key in keys:
             if body and key and key.encode("utf-8", "surrogateescape") in body:
                 body = body.replace(key.encode("utf-8", "surrogateescape"), b"[redacted]")

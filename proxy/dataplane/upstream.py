@@ -154,6 +154,7 @@ class Connection(asyncio.Protocol):
         self.pool.forget(self)
         receiver, self._receiver = self._receiver, None
         transport, self.transport = self.transport, None  # type: ignore[assignment]
+        self._parser = None  # it and the connection hold each other: they would be garbage
         if receiver is None:
             return
         if self._tunnel or (self._framing == "close" and error is None and is_end_told(transport)):  # RFC 9112, section 9.8

@@ -52,6 +52,17 @@ def test_a_pulse_grows_old(receiver: SampleReceiver) -> None:
     assert receiver.pulse_age_s == 3.0
 
 
+def test_the_longest_pause_of_a_minute_is_kept_for_whoever_asks_seldom(tmp_path) -> None:
+    with socket.socket() as unused:
+        one = SampleReceiver(unused)
+    assert one.worst_lag_ns == 0
+    for lag_ns in (5, 90, *[3] * 59):
+        one.take(b"P" + ENCODE(msgspec.structs.replace(PULSE, loop_lag_ns=lag_ns)))
+    assert one.worst_lag_ns == 90
+    one.take(b"P" + ENCODE(PULSE))
+    assert one.worst_lag_ns == 7
+
+
 @given(st.binary())
 def test_no_datagram_raises(datagram: bytes) -> None:
     with socket.socket() as unused:

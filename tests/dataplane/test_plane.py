@@ -187,3 +187,18 @@ def test_a_tick_reaps_and_retries(run, tmp_path):
             del plane._journal.retry
 
     run(main())
+
+
+def test_all_objects_are_looked_at_for_garbage_while_few_calls_run(run, tmp_path, monkeypatch):
+    looked = []
+
+    async def main():
+        async with open_site(tmp_path, answer) as site:
+            monkeypatch.setattr("proxy.dataplane.plane.gc.collect", lambda: looked.append(site.plane.traffic.carrying))
+            for count, carrying in ((3, 0), (4, 0), (4, 200), (400, 201)):
+                monkeypatch.setattr("proxy.dataplane.plane.gc.get_count", lambda count=count: (0, 0, count))
+                site.plane.traffic.carrying = carrying
+                site.plane.tick()
+
+    run(main())
+    assert looked == [0, 200]

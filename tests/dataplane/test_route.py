@@ -7,9 +7,9 @@ import pytest
 
 from proxy.call import Ask, Call, Kind
 from proxy.config import Upstream
-from proxy.dataplane.route import Lane, Route, draw_backoff, name_condition
+from proxy.dataplane.route import Lane, Route, draw_backoff
 from proxy.errors import Refusal
-from proxy.routes import Breaker, Fallback, Retry
+from proxy.routes import Breaker, Fallback, Retry, name_condition
 
 CHAT = Kind("openai.chat", "chat", json_body=True, needs_model=True)
 BODY = b'{"model": "m", "messages": []}'

@@ -29,3 +29,15 @@ def test_samples_arrive_and_what_cannot_is_counted(tmp_path):
         sender.flush()
         assert sender.sent + sender.dropped == 200_004 and sender.dropped > 2, "a full socket drops and never blocks"
     sender.close()
+
+
+def test_prompts_are_kept_up_to_a_bound_of_all_calls_together(tmp_path):
+    sender = SampleSender(tmp_path / "samples.sock")
+    prompt = b"x" * 100_000
+    kept = [sender.keep(prompt) for _ in range(1025)]
+    assert kept[0] == prompt[: 64 * 1024] and sum(len(one or b"") for one in kept) == 64 * 1024 * 1024
+    assert kept[-1] is None and sender.dropped == 1
+    for one in kept:
+        sender.let_go(one)
+    assert [len(sender.keep(prompt)) for _ in range(1024)] == [64 * 1024] * 1024 and sender.keep(b"y") is None
+    sender.close()

@@ -166,9 +166,13 @@ async def serve(exchange: Exchange, ground: Ground, steps: tuple[Step, ...], byt
 
 @contextlib.asynccontextmanager
 async def open_ground(
-    folder: Path, steps: tuple[Step, ...] = (), *, bytewise: bool = False, limits: Limits | None = None, certificate: Path | None = None
+    folder: Path, steps: tuple[Step, ...] = (), *, bytewise: bool = False, limits: Limits | None = None, certificate: Path | None = None,
+    furnish: Callable[[Config, Path], Config] | None = None,
 ) -> AsyncIterator[Ground]:
-    """A running data plane before a peer that plays `steps` where the fault is asked for, then closes."""
+    """A running data plane before a peer that plays `steps` where the fault is asked for, then closes.
+
+    `furnish` makes another config of the ground's, and writes it where a reload will read it.
+    """
     tls = None
     if certificate is not None:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -180,12 +184,16 @@ async def open_ground(
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             await serve(Exchange(reader, writer), ground, steps, bytewise)
         writer.close()
+        meetings.discard(asyncio.current_task())  # one that has failed stays
 
     peer = await asyncio.start_server(meet, "127.0.0.1", 0, ssl=tls, limit=1 << 20)
     port = peer.sockets[0].getsockname()[1]
     up = Upstream(url=f"https://localhost:{port}", ca_file=str(certificate)) if tls else Upstream(url=f"http://127.0.0.1:{port}")
     config = Config(state_dir=str(folder), demo=False, upstreams={"up": up}, limits=limits or Limits())
-    plane = DataPlane(config, None)
+    file = folder / "weighbridge.yaml"
+    if furnish is not None:
+        config = furnish(config, file)
+    plane = DataPlane(config, None, str(file))
     server = EdgeServer(plane.answer, config.limits)
     listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
     ground = Ground(plane, server, listening.sockets[0].getsockname()[1], folder)

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import uvloop
@@ -83,13 +84,13 @@ async def _read(reader: asyncio.StreamReader) -> tuple[bytes, bool]:
     return got, False
 
 
-async def _lane(ground: Ground, left: list[int], chance: random.Random, seen: Counter[str]) -> None:
+async def run_lane(ground: Ground, left: list[int], chance: random.Random, seen: Counter[str], ways: Sequence[str] = tuple(WAYS)) -> None:
     """One client, which keeps its connection as long as it may, and sometimes leaves in the middle."""
     reader = writer = None
     while left:
         left.pop()
         number = next(ground.numbers)
-        way, size = chance.choice(list(WAYS)), chance.choice((0, 0, 10, 300, 3000, 20_000))
+        way, size = chance.choice(ways), chance.choice((0, 0, 10, 300, 3000, 20_000))
         if writer is None:
             reader, writer = await asyncio.open_connection("127.0.0.1", ground.port, limit=1 << 22)
         headers = b"x-way: %b %d %d\r\n" % (way.encode(), size, chance.randrange(1, 400 + size))
@@ -135,7 +136,7 @@ async def carry_mix(folder: Path, calls: int, seed: int) -> tuple[Counter[str], 
         ground.play = play
         left = list(range(calls))
         async with asyncio.TaskGroup() as lanes:
-            kept = [lanes.create_task(_lane(ground, left, random.Random(seed + lane), seen), name=f"lane {lane}") for lane in range(_LANES)]
+            kept = [lanes.create_task(run_lane(ground, left, random.Random(seed + lane), seen), name=f"lane {lane}") for lane in range(_LANES)]
         assert all(lane.done() for lane in kept)
         await ground.turn_until(lambda: not ground.plane.traffic.in_flight)
         await ground.check()
