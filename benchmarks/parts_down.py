@@ -14,11 +14,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 
-from rig import Bridge, open_bridge
+from rig import CONTROL, DATA, Bridge, open_bridge
 from rig.ordinary import Ordinary, answer, percentiles_ms
 
 MOST_P99_MS = 5.0
-DATA, CONTROL = "proxy.dataplane.plane", "proxy.controlplane.plane"
 
 
 @contextlib.contextmanager

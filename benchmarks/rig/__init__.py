@@ -8,11 +8,13 @@ import json
 import multiprocessing
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -20,6 +22,7 @@ from pathlib import Path
 
 import uvloop
 
+DATA, CONTROL = "proxy.dataplane.plane", "proxy.controlplane.plane"
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -50,12 +53,27 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def memory_mib(pid: int, field: str) -> float:
-    """VmRSS or VmHWM of a process."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+def memory_mib(pid: int, field: str, file: str = "status") -> float:
+    """VmRSS or VmHWM of a process, or Pss of its `smaps_rollup`."""
+    for line in Path(f"/proc/{pid}/{file}").read_text().splitlines():
         if line.startswith(field + ":"):
             return int(line.split()[1]) / 1024
     raise ValueError(field)
+
+
+def allow_files() -> int:
+    """Open as many files as this machine lets us; how many they are."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def read_pause_s(admin: str) -> float:
+    """The longest pause of the data plane's event loop in the last minute."""
+    time.sleep(2)  # for the pulse, and for whoever reads it
+    with urllib.request.urlopen(f"{admin}/metrics") as page:
+        found = re.search(r"^weighbridge_loop_lag_seconds (\S+)", page.read().decode(), re.MULTILINE)
+    return float(found[1]) if found else float("nan")
 
 
 def _serve(answer: Answer, pipe: Connection) -> None:
