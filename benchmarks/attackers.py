@@ -12,15 +12,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import multiprocessing
-import re
 import socket
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from multiprocessing.connection import Connection
 
 import uvloop
 from rig import DATA, Bridge, allow_files, cpu_s, open_bridge, read_pause_s
-from rig.ordinary import ANSWER, CALL, HEAD, Ordinary, percentiles_ms
+from rig.ordinary import ANSWER, CALL, HEAD, Ordinary, answer, percentiles_ms
 
 ROUND_S = 12.0
 ATTACK_S = 40.0  # longer than limits.head_s, body_s and write_idle_s, so that attackers are cut off meanwhile
@@ -29,20 +29,6 @@ UNREAD_S = 32.0
 MOST_P99_MS = 10.0
 MOST_PAUSE_S = 0.050
 BIG = b"x" * 4_000_000  # what an attacker asks for that never reads
-
-
-async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """The upstream: an ordinary answer, or a big one to whoever says so in the path."""
-    with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-        while True:
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = re.search(rb"content-length: (\d+)", head.lower())
-            await reader.readexactly(int(length[1]) if length else 0)
-            body = BIG if b"/big" in head.split(b" ", 2)[1] else ANSWER
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body))
-            writer.write(body)
-            await writer.drain()
-    writer.close()
 
 
 async def send_slowly(port: int, data: bytes) -> None:
@@ -142,7 +128,7 @@ def run(attackers: int, idle: int, bridge: Bridge) -> bool:
 def main() -> int:
     attackers, idle = (int(word) for word in (sys.argv[1:] + ["200", "2000"][len(sys.argv) - 1 :])[:2])
     allow_files()
-    with open_bridge(answer) as bridge:
+    with open_bridge(partial(answer, big=BIG)) as bridge:
         return 0 if run(attackers, idle, bridge) else 1
 
 

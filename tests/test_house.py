@@ -54,7 +54,7 @@ BANNED_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "base
 GUARDS: dict[str, set[str]] = {
     "proxy/controlplane/tokens.py": {"_count_window"},
     "proxy/dataplane/attempt.py": {"Attempt._ask"},
-    "proxy/dataplane/edge.py": {"Edge._answer"},
+    "proxy/dataplane/edge.py": {"Edge._answer", "Edge.start"},
     "proxy/dataplane/meter.py": {"MeteredRelay._weigh", "MeteredRelay._hear"},
     "proxy/dataplane/relay.py": {"Relay.head_came", "Relay.body_came", "Relay._finish_reading", "Relay._make_last", "Relay.count_output"},
     "proxy/dataplane/settle.py": {"Settler.settle"},

@@ -26,14 +26,18 @@ HEAD = b"POST /a/%b/up/v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: 
 CALL = HEAD % (b"ordinary", len(ASK)) + ASK
 
 
-async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """The upstream: it answers every request at once."""
+async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, big: bytes = ANSWER) -> None:
+    """The upstream: it answers every request at once, with `big` to whoever says so in the path."""
     with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
         while True:
             head = await reader.readuntil(b"\r\n\r\n")
             length = re.search(rb"content-length: (\d+)", head.lower())
             await reader.readexactly(int(length[1]) if length else 0)
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(ANSWER) + ANSWER)
+            body = big if b"/big" in head.split(b" ", 2)[1] else ANSWER
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body))
+            writer.write(body)
+            await writer.drain()
+    writer.close()
 
 
 class Ordinary:

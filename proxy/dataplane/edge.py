@@ -95,6 +95,9 @@ class Edge(RequestHandler):
             except asyncio.CancelledError:
                 self.force_close()
                 raise
+            except Exception as error:  # a defect of ours must not leave the connection open
+                self.log_exception("a defect between two requests", exc_info=error)
+                break
             if not self._keepalive or self._close or self._force_close:
                 break
             self._next_keepalive_close_time = loop.time() + self._keepalive_timeout

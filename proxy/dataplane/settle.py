@@ -17,6 +17,7 @@ from proxy.dataplane.estimate import ByteRatios
 from proxy.dataplane.journal import JournalWriter
 from proxy.dataplane.samples import SampleSender
 from proxy.dataplane.till import Till, raise_usage
+from proxy.dataplane.words import drop_words, hide, redact_words
 from proxy.pricing.book import Book, Priced
 from proxy.pricing.providers import Providers
 from proxy.record import Record, Sample
@@ -30,7 +31,6 @@ _BROKEN_OFF = frozenset({
     "caller_gone", "upstream_cut", "upstream_timeout", "upstream_stalled", "weighbridge_stopping", "policy_budget_cut", "policy_killed",
 })  # fmt: skip
 _UNFINISHED = frozenset({"queued", "in_progress", "validating", "finalizing", "cancelling"})  # of responses and of batches
-_WORDS = ("error_type", "finish", "model", "service_tier")  # that an answer brings, and that come again and again
 _UNBILLED = Priced(0, "unbilled", "")
 _UNKNOWN = Priced(None, "none", "")
 
@@ -87,7 +87,12 @@ class Settler:
         except Exception:  # settle's step: a defect here leaves the reservation as it is, which is the safe side
             self.defects += 1
             log.exception("settling the reservation of a call failed; it stays reserved")
-        self._redact_words(call)
+        try:
+            redact_words(call, self.redact)
+        except Exception:  # settle's step: a defect here must cost the words, for a secret may stand in them
+            self.defects += 1
+            log.exception("looking for secrets in the words of a call failed; they are not kept")
+            drop_words(call)
         self.unread += call.reading.unread
         self._journal.settled(make_record(call, usage, source, priced, charged))
         try:
@@ -97,26 +102,6 @@ class Settler:
             log.exception("making a sample failed")
         self._samples.let_go(call.body)
         call.body = None
-
-    def _redact_words(self, call: Call) -> None:
-        """Take secrets out of the words that were read from either side and are kept; providers' errors repeat keys."""
-        reading, answer, keys = call.reading, call.answer, call.presented
-        if reading.error:
-            reading.error = self.redact(reading.error, keys)
-        for name in _WORDS:
-            word = getattr(reading, name)
-            if word and (clean := self.redact.clean(word, keys)) != word:
-                setattr(reading, name, clean)
-        ids = f"{reading.response_id or ''}\n{answer.request_id or ''}"  # they come once, so nothing is remembered of them
-        if (clean := self.redact(ids, keys)) != ids:
-            response_id, _, request_id = clean.partition("\n")
-            reading.response_id, answer.request_id = response_id or None, request_id or None
-        if call.transport == "http" and call.kind.json_body:  # there it was done when the request was read
-            return
-        for name in ("model", "service_tier"):  # frozen, and read in several places
-            word = getattr(call.ask, name)
-            if word and (clean := self.redact.clean(word, keys)) != word:
-                call.ask = msgspec.structs.replace(call.ask, **{name: clean})
 
     def _weigh(self, call: Call) -> tuple[Usage | None, str]:
         """(usage, where it is from)."""
@@ -229,14 +214,6 @@ def _is_retrieval(call: Call) -> bool:
     if call.transport != "http" or call.kind.json_body:
         return False
     return call.method in ("GET", "HEAD", "DELETE", "OPTIONS") or call.kind.format == "openai.responses"
-
-
-def hide(text: str, keys: tuple[str, ...]) -> str:
-    """The text without the presented credentials."""
-    for key in keys:
-        if len(key) >= 6 and key in text:
-            text = text.replace(key, "[redacted]")
-    return text
 
 
 def make_record(call: Call, usage: Usage | None, source: str, priced: Priced, charged: dict[str, int]) -> Record:

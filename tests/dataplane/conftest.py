@@ -94,18 +94,25 @@ def post(path: str, body: bytes, headers: bytes = b"", connection: bytes = b"clo
 
 
 @contextlib.asynccontextmanager
-async def open_site(folder: Path, script: Script, limits: Limits | None = None, **settings: object) -> AsyncIterator[Site]:
-    """A running data plane with one upstream, `up` and `demo` alike, which runs `script` on each of its connections."""
+async def serve_script(script: Script) -> AsyncIterator[str]:
+    """The URL of an upstream that runs `script` on each of its connections."""
 
     async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             await script(Exchange(reader, writer))
         writer.close()
 
-    upstream = await asyncio.start_server(meet, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{upstream.sockets[0].getsockname()[1]}"
-    config = Config(state_dir=str(folder), demo=False, upstreams={"up": Upstream(url=url)}, limits=limits or Limits(), **settings)  # type: ignore[arg-type]
-    plane = DataPlane(config, url)
+    server = await asyncio.start_server(meet, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
+@contextlib.asynccontextmanager
+async def open_plane(config: Config, folder: Path, demo_url: str | None = None) -> AsyncIterator[Site]:
+    """A running data plane."""
+    plane = DataPlane(config, demo_url)
     server = EdgeServer(plane.answer, config.limits)
     listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
     try:
@@ -114,7 +121,15 @@ async def open_site(folder: Path, script: Script, limits: Limits | None = None, 
         listening.close()
         await server.shutdown(0.1)
         plane.close()
-        upstream.close()
+
+
+@contextlib.asynccontextmanager
+async def open_site(folder: Path, script: Script, limits: Limits | None = None, **settings: object) -> AsyncIterator[Site]:
+    """A running data plane with one upstream, `up` and `demo` alike, which runs `script` on each of its connections."""
+    async with serve_script(script) as url:
+        config = Config(state_dir=str(folder), demo=False, upstreams={"up": Upstream(url=url)}, limits=limits or Limits(), **settings)  # type: ignore[arg-type]
+        async with open_plane(config, folder, url) as site:
+            yield site
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import socket
@@ -10,10 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from proxy.config import Config, Limits, Upstream
-from proxy.dataplane.edge import EdgeServer
-from proxy.dataplane.plane import DataPlane
 from proxy.routes import Retry
-from tests.dataplane.conftest import Exchange, Script, Site, post
+from tests.dataplane.conftest import Exchange, Script, Site, open_plane, post, serve_script
 from tests.dataplane.paying import PRICES, answer
 
 Run = Callable[[Awaitable[None]], None]
@@ -56,31 +53,13 @@ async def open_routes(
     folder: Path, scripts: dict[str, Script | None], sections: dict[str, dict], limits: Limits | None = None, **settings: object
 ) -> AsyncIterator[Site]:
     """A running data plane. `scripts`: name → what is behind it; None: nothing is. `sections`: name → fields of its config."""
-    servers, upstreams = [], {}
-    for name, script in scripts.items():
-        url = down()
-        if script is not None:
-
-            async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, script: Script = script) -> None:
-                with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-                    await script(Exchange(reader, writer))
-                writer.close()
-
-            servers.append(await asyncio.start_server(meet, "127.0.0.1", 0))
-            url = f"http://127.0.0.1:{servers[-1].sockets[0].getsockname()[1]}"
-        upstreams[name] = Upstream(url=url, **sections.get(name, {}))
-    config = Config(state_dir=str(folder), demo=False, upstreams=upstreams, limits=limits or Limits(), prices=PRICES, **settings)  # type: ignore[arg-type]
-    plane = DataPlane(config, None)
-    server = EdgeServer(plane.answer, config.limits)
-    listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
-    try:
-        yield Site(plane, listening.sockets[0].getsockname()[1], folder)
-    finally:
-        listening.close()
-        await server.shutdown(0.1)
-        plane.close()
-        for one in servers:
-            one.close()
+    async with contextlib.AsyncExitStack() as stack:
+        upstreams = {}
+        for name, script in scripts.items():
+            url = down() if script is None else await stack.enter_async_context(serve_script(script))
+            upstreams[name] = Upstream(url=url, **sections.get(name, {}))
+        config = Config(state_dir=str(folder), demo=False, upstreams=upstreams, limits=limits or Limits(), prices=PRICES, **settings)  # type: ignore[arg-type]
+        yield await stack.enter_async_context(open_plane(config, folder))
 
 
 async def call(site: Site, body: bytes = ASK, path: str = CHAT, headers: bytes = b"") -> tuple[int, dict[str, str], bytes]:

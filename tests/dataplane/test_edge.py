@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.dataplane.edge import SECOND, mend_head
+from proxy.dataplane.edge import SECOND, Edge, mend_head
 from tests.dataplane.conftest import open_site, post
 from tests.dataplane.test_path import ANSWER, ASK, CHAT, answer
 
@@ -63,5 +63,20 @@ def test_pipelined_requests_are_answered_in_order(run, tmp_path):
             response = await site.ask(post(CHAT, ASK, connection=b"keep-alive") + post(CHAT, ASK))
             assert response.count(ANSWER) == 2
             await site.record(2)
+
+    run(main())
+
+
+def test_a_defect_behind_an_answer_does_not_leave_the_connection_open(run, tmp_path, monkeypatch):
+    async def fail(edge, payload):
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(Edge, "_linger", fail)
+
+    async def main():
+        async with open_site(tmp_path, answer) as site:
+            unfinished = post("/nowhere/v1/chat/completions", ASK, connection=b"keep-alive")[:-5]
+            raw = await site.ask(unfinished)  # read up to the end of the connection
+            assert raw.startswith(b"HTTP/1.1 404 ")
 
     run(main())

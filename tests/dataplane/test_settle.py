@@ -153,3 +153,12 @@ def test_a_defect_in_weighing_costs_figures_and_not_the_record(desk, monkeypatch
 def test_an_error_inside_a_200_is_its_own_outcome(desk):
     settle, _ = desk
     assert settle(call(reading=Reading(model="m", error="overloaded", usage=Usage(1, 1))))["outcome"] == "upstream_stream_error"
+
+
+def test_a_defect_while_looking_for_secrets_costs_the_words_and_not_the_record(desk, monkeypatch):
+    settle, settler = desk
+    monkeypatch.setattr(settler.redact, "clean", lambda *_: 1 / 0)
+    reading = Reading(model="m", usage=Usage(1000, 10), error="it says sk-1", finish="stop", response_id="r-1")
+    record = settle(call(reading=reading))
+    assert (record["error"], record["input_tokens"], record["cost_nano_usd"], settler.defects) == ("[redacted]", 1000, 1_020_000, 1)
+    assert not {"finish", "response_id", "request_id", "model"} & set(record) and record["outcome"] == "upstream_stream_error"

@@ -1,0 +1,48 @@
+"""The words of a call that its record keeps, and how secrets go from them: callers and providers write keys where none belong."""
+
+from __future__ import annotations
+
+import msgspec
+
+from proxy.call import Call
+from proxy.redact import MARK, Redactor
+
+_WORDS = ("error_type", "finish", "model", "service_tier")  # that an answer brings, and that come again and again
+
+
+def redact_words(call: Call, redact: Redactor) -> None:
+    """Take secrets out of the words that were read from either side and are kept; providers' errors repeat keys."""
+    reading, answer, keys = call.reading, call.answer, call.presented
+    if reading.error:
+        reading.error = redact(reading.error, keys)
+    for name in _WORDS:
+        word = getattr(reading, name)
+        if word and (clean := redact.clean(word, keys)) != word:
+            setattr(reading, name, clean)
+    ids = f"{reading.response_id or ''}\n{answer.request_id or ''}"  # they come once, so nothing is remembered of them
+    if (clean := redact(ids, keys)) != ids:
+        response_id, _, request_id = clean.partition("\n")
+        reading.response_id, answer.request_id = response_id or None, request_id or None
+    if call.transport == "http" and call.kind.json_body:  # there it was done when the request was read
+        return
+    for name in ("model", "service_tier"):  # frozen, and read in several places
+        word = getattr(call.ask, name)
+        if word and (clean := redact.clean(word, keys)) != word:
+            call.ask = msgspec.structs.replace(call.ask, **{name: clean})
+
+
+def drop_words(call: Call) -> None:
+    """Nothing that a provider wrote is kept of a call, but that there was an error."""
+    reading = call.reading
+    reading.error = MARK if reading.error else None
+    reading.response_id = call.answer.request_id = None
+    for name in _WORDS:
+        setattr(reading, name, None)
+
+
+def hide(text: str, keys: tuple[str, ...]) -> str:
+    """The text without the presented credentials."""
+    for key in keys:
+        if len(key) >= 6 and key in text:
+            text = text.replace(key, MARK)
+    return text
