@@ -1,7 +1,8 @@
-"""What holds for every test: no network beyond this machine, and no haste on a busy one."""
+"""What holds for every test: no network beyond this machine, no haste on a busy one, and no work for what all tests have."""
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import sys
 
@@ -9,6 +10,12 @@ from hypothesis import settings
 
 settings.register_profile("weighbridge", deadline=None)
 settings.load_profile("weighbridge")
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests and what they import stay to the end: no collection of garbage needs to look at them again."""
+    gc.collect()
+    gc.freeze()
 
 
 def _stay_on_this_machine(event: str, arguments: tuple) -> None:
