@@ -28,7 +28,7 @@ _CHUNK = 4 * 1024 * 1024
 _DAY_S = 86400
 
 
-class Open(msgspec.Struct):
+class Open(msgspec.Struct, gc=False):
     """A call let through and not known to have ended."""
 
     segment: str

@@ -1,9 +1,8 @@
 """The control plane's process: loads the journal, receives samples, answers on the admin port.
 
-Started by `proxy.supervise` as `python -m proxy.controlplane.plane`. Four threads work: the loader (journal → database), the
-receiver (sample socket), the estimator (tokens), the balances (journal → ledger); the event loop only serves HTTP. Ends on SIGTERM
-after loading what is left, or when its parent is gone; SIGHUP lets it read its config again. May be killed at any moment: the journal
-holds everything.
+Started by `proxy.supervise` as `python -m proxy.controlplane.plane`. Three threads work: the loader (journal → database), the
+receiver (sample socket), the estimator (tokens); the event loop only serves HTTP. Ends on SIGTERM after loading what is left, or when
+its parent is gone; SIGHUP lets it read its config again. May be killed at any moment: the journal holds everything.
 """
 
 from __future__ import annotations
@@ -88,7 +87,6 @@ class ControlPlane:
             "loader": self.loader.run,
             "samples": lambda: self.receiver.run(self.stopping),
             "estimator": lambda: self.estimator.run(self.receiver.samples, self.stopping),
-            "balances": lambda: self.balances.run(self.stopping),
         }
         for name, work in jobs.items():
             self._threads.append(threading.Thread(target=keep, args=(work,), name=name, daemon=True))

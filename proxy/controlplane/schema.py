@@ -122,6 +122,15 @@ def load_statement(table: str, path: str) -> str:
     return f"INSERT INTO {table} ({names}) " + _select(table, path)
 
 
+def prepare_statement(table: str, path: str) -> str:
+    """Have a connection read and plan `load_statement` once; `execute_statement` runs it on what the file holds then."""
+    return f"PREPARE load_{table} AS " + load_statement(table, path)
+
+
+def execute_statement(table: str) -> str:
+    return f"EXECUTE load_{table}"
+
+
 def probe_statement(table: str, path: str) -> str:
     """Read the same file to the same types and keep nothing; fails where `load_statement` would."""
     return "CREATE OR REPLACE TEMP TABLE probe AS " + _select(table, path)
