@@ -103,6 +103,14 @@ class Journal(_Section):
     retain_bytes: int = 4 * 1024 * 1024 * 1024  # … and the oldest of them while all are larger than this
 
 
+class Shown(_Section):
+    """How many have series of their own in /metrics; all others are added up."""
+
+    agents: int = 200
+    models: int = 200  # sets of upstream, operation and model with counters …
+    histograms: int = 50  # … and with histograms: a hundred series each
+
+
 class Config(_Section):
     """The whole configuration of one Weighbridge."""
 
@@ -123,6 +131,7 @@ class Config(_Section):
     prices: list[Price] = []
     capture: Capture = Capture()
     journal: Journal = Journal()
+    metrics: Shown = Shown()
 
     @property
     def journal_dir(self) -> Path:
@@ -202,7 +211,7 @@ def _cross_check(config: Config, environment: typing.Mapping[str, str], faults: 
     check_routes(config.upstreams, environment, faults)
     if not config.upstreams and not config.demo:
         faults.add("upstreams", "is empty and the demo is off: there is nowhere to send a call; name at least one upstream")
-    for section in ("limits", "journal"):
+    for section in ("limits", "journal", "metrics"):
         for field, number in msgspec.structs.asdict(getattr(config, section)).items():
             if number <= 0:
                 faults.add(f"{section}.{field}", "must be greater than 0")

@@ -54,7 +54,7 @@ class ControlPlane:
     def __init__(self, config: Config, config_path: str | None) -> None:
         config.journal_dir.mkdir(parents=True, exist_ok=True)
         self.stopping = threading.Event()
-        self.metrics = Metrics(config.upstreams, find_version())
+        self.metrics = Metrics(config.upstreams, find_version(), config.metrics)
         self.receiver = SampleReceiver(bind(config.sample_socket))
         self.journal = JournalWriter(config.journal_dir, config.journal.segment_bytes)
         redact = make_redactor(config)
@@ -97,7 +97,7 @@ class ControlPlane:
     def take(self, config: Config) -> None:
         """Go on with a changed config."""
         book = load_book(config)
-        self.metrics.know(config.upstreams)
+        self.metrics.configure(config.upstreams, config.metrics)
         self.balances.configure(config)
         self.estimator.configure(config, book, make_redactor(config))
         self.settlement.configure(make_price(book, Providers(book, config.upstreams)))
