@@ -35,6 +35,7 @@ class Weighed(msgspec.Struct):
     stream: bool = False
     model: str | None = None
     model_asked: str | None = None
+    request_bytes: int = 0
     attempts: int = 1
     tried: str | None = None
     upstream_key: str | None = None

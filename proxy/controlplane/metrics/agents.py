@@ -68,8 +68,9 @@ class AgentCounts:
                 seat.output += call.output_tokens or 0
             if call.cost_nano_usd is not None:
                 seat.cost += call.cost_nano_usd
-            if call.started_ns > seat.last_ns:
-                seat.last_ns = call.started_ns
+            last_ns = call.started_ns + (call.duration_ns or 0)
+            if last_ns > seat.last_ns:
+                seat.last_ns = last_ns
 
     def _place(self, call: Weighed) -> Seat:
         """Where an agent without series of its own is counted."""
@@ -105,7 +106,7 @@ class AgentCounts:
         calls = CounterMetricFamily("weighbridge_agent_calls", "Calls of an agent by whose fault their ending was.", labels=[*LABELS, "result"])
         tokens = CounterMetricFamily("weighbridge_agent_tokens", "Tokens of an agent.", labels=[*LABELS, "kind"])
         cost = CounterMetricFamily("weighbridge_agent_cost_usd", "Known cost of an agent's calls, US dollars.", labels=LABELS)
-        seen = GaugeMetricFamily("weighbridge_agent_last_seen_timestamp_seconds", "When the newest call of an agent began.", labels=LABELS)
+        seen = GaugeMetricFamily("weighbridge_agent_last_seen_timestamp_seconds", "When an agent was heard of last.", labels=LABELS)
         for seat in self._list_shown():
             for result, count in list(seat.results.items()):
                 calls.add_metric([*seat.labels, result], count)

