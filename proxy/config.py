@@ -109,7 +109,7 @@ class Shown(_Section):
 
     agents: int = 200
     models: int = 200  # sets of upstream, operation and model with counters …
-    histograms: int = 50  # … and with histograms: a hundred series each
+    histograms: int = 40  # … and with histograms: a hundred series each
 
 
 class Fleet(_Section):
