@@ -7,10 +7,15 @@ from pathlib import Path
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
+from dashboards.agent import make_agent_board
+from dashboards.itself import make_itself
 from dashboards.overview import make_overview
+from dashboards.quality import make_quality
+from dashboards.spend import make_spend
+from dashboards.upstreams import make_upstreams
 
 FOLDER = Path(__file__).parent / "grafana"
-DASHBOARDS = (make_overview,)
+DASHBOARDS = (make_overview, make_agent_board, make_spend, make_quality, make_upstreams, make_itself)
 
 
 def write(board: Dashboard) -> str:

@@ -54,7 +54,9 @@ def list_expressions(values: Mapping[str, str] | None = None, folder: Path = FOL
                 if "expr" in target:
                     text = fill_in(target["expr"], values)
                     found.append(
-                        Expression(board["title"], panel["title"], target["refId"], text, target.get("legendFormat", ""), target.get("instant", False))
+                        Expression(
+                            board["title"], panel["title"], target["refId"], text, target.get("legendFormat", ""), target.get("instant", False)
+                        )
                     )
         for variable in board["templating"]["list"]:
             if variable["type"] == "query":

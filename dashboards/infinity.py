@@ -14,7 +14,7 @@ from grafana_foundation_sdk.builders import common as shapes
 from grafana_foundation_sdk.builders import stat, table, timeseries
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.cog.variants import Dataquery
-from grafana_foundation_sdk.models import common, dashboard
+from grafana_foundation_sdk.models import common
 
 from dashboards.colours import PLAIN
 from dashboards.panels import QUARTER, SERIES_HEIGHT, STAT_HEIGHT, TABLE_HEIGHT, WIDTH, Column, Steps, dress_series, dress_table, make_thresholds
@@ -74,7 +74,15 @@ def make_question(report: str, words: Mapping[str, str], fields: Sequence[Field]
 
 
 def make_report(
-    title: str, description: str, report: str, words: Mapping[str, str], fields: Sequence[Field], *, sort: str, height: int = TABLE_HEIGHT, width: int = WIDTH
+    title: str,
+    description: str,
+    report: str,
+    words: Mapping[str, str],
+    fields: Sequence[Field],
+    *,
+    sort: str,
+    height: int = TABLE_HEIGHT,
+    width: int = WIDTH,
 ) -> table.Panel:
     """A report as a table."""
     panel = table.Panel().title(title).description(description).span(width).height(height).datasource(REPORTS)
@@ -99,5 +107,5 @@ def make_bars(
     """A report by time and one name more as stacked bars; `fields` are the time, the name and the figure."""
     panel = timeseries.Panel().title(title).description(description).unit(unit).min(0).span(width).height(SERIES_HEIGHT).datasource(REPORTS)
     panel = dress_series(panel.with_target(make_question(report, words, fields, "timeseries")), True)
-    panel = panel.draw_style(common.GraphDrawStyle.BARS).bar_alignment(common.BarAlignment.AFTER).display_name("${__field.labels." + fields[1].column.title + "}")
-    return panel.with_transformation(dashboard.DataTransformerConfig("renameByRegex", options={"regex": "^$", "renamePattern": "none"}))
+    panel = panel.draw_style(common.GraphDrawStyle.BARS).bar_alignment(common.BarAlignment.AFTER)
+    return panel.display_name("${__field.labels." + fields[1].column.title + "}")

@@ -46,9 +46,18 @@ class Column:
 
 
 def make_stat(
-    title: str, description: str, expr: str, unit: str, *, steps: Steps | None = None, states: States | None = None, link: tuple[str, str] | None = None,
-    sparkline: bool = False, width: int = EIGHTH, decimals: int | None = None,
-) -> stat.Panel:  # fmt: skip
+    title: str,
+    description: str,
+    expr: str,
+    unit: str,
+    *,
+    steps: Steps | None = None,
+    states: States | None = None,
+    link: tuple[str, str] | None = None,
+    sparkline: bool = False,
+    width: int = EIGHTH,
+    decimals: int | None = None,
+) -> stat.Panel:
     """One figure. `steps` colours its background from a value on; without any it is plain."""
     panel = stat.Panel().title(title).description(description).unit(unit).span(width).height(STAT_HEIGHT)
     panel = panel.datasource(PROMETHEUS).with_target(make_query(Line(expr), 0, instant=not sparkline))
@@ -66,9 +75,18 @@ def make_stat(
 
 
 def make_series(
-    title: str, description: str, lines: Sequence[Line], unit: str, *, stacked: bool = False, exemplars: bool = False, width: int = THIRD,
-    steps: Steps | None = None, most: float | None = None, link: tuple[str, str] | None = None,
-) -> timeseries.Panel:  # fmt: skip
+    title: str,
+    description: str,
+    lines: Sequence[Line],
+    unit: str,
+    *,
+    stacked: bool = False,
+    exemplars: bool = False,
+    width: int = THIRD,
+    steps: Steps | None = None,
+    most: float | None = None,
+    link: tuple[str, str] | None = None,
+) -> timeseries.Panel:
     """Lines over time; `stacked` where their sum means something. `steps` draws a dashed line at each value."""
     panel = timeseries.Panel().title(title).description(description).unit(unit).min(0).span(width).height(SERIES_HEIGHT).datasource(PROMETHEUS)
     for place, line in enumerate(lines):
@@ -126,7 +144,8 @@ def make_table(
 
 def dress_table(panel: table.Panel, columns: Sequence[Column], sort: str) -> table.Panel:
     """How every table is drawn: units, colours and links by column, the worst row first."""
-    panel = panel.cell_height(common.TableCellHeight.SM).sort_by([shapes.TableSortByFieldState().display_name(sort).desc(True)]).unit("short").filterable(True)
+    panel = panel.cell_height(common.TableCellHeight.SM).unit("short").filterable(True)
+    panel = panel.sort_by([shapes.TableSortByFieldState().display_name(sort).desc(True)])
     for column in columns:
         panel = panel.override_by_name(column.title, make_properties(column))
     return panel

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 FLEET = ('job=~"$job"', 'instance=~"$instance"')
-AGENT = 'agent=~"$agent"'
+AGENT = 'agent=~"${agent:regex}"'  # one, by its name as it is
 TEAM = 'team=~"$team"'
 OUTPUT = 'kind="output"'
+FAILED = 'verdict="fail"'
 UPSTREAM = 'upstream=~"$upstream"'
 MODEL = 'gen_ai_request_model=~"$model"'
 # The faults that are not the caller's own, as `weighbridge_agent_calls_total` names them.
@@ -70,20 +71,21 @@ def age(metric: str, *matchers: str, by: Sequence[str] = ()) -> str:
 def silent(*matchers: str) -> str:
     """1 for each agent that has not called for longer than it may, else 0; only agents whose cadence is known."""
     by = ("agent", "team")
-    since, limit = age("weighbridge_agent_last_seen_timestamp_seconds", *matchers, by=by), newest("weighbridge_agent_silence_limit_seconds", *matchers, by=by)
+    since = age("weighbridge_agent_last_seen_timestamp_seconds", *matchers, by=by)
+    limit = newest("weighbridge_agent_silence_limit_seconds", *matchers, by=by)
     return f"({since}) > bool {limit}"
 
 
 def failing(*matchers: str) -> str:
     """1 for each agent of whose newest calls too many failed, else 0."""
     by, calls = ("agent", "team"), "weighbridge_agent_calls_total"
-    failed = or_nothing_failed(sum_increase(calls, FAULTS, *matchers, by=by), sum_increase(calls, *matchers, by=by))
+    failed = or_nothing(sum_increase(calls, FAULTS, *matchers, by=by), sum_increase(calls, *matchers, by=by))
     return f"({share(failed, sum_increase(calls, *matchers, by=by))}) > bool {FAILING_SHARE:g}"
 
 
-def or_nothing_failed(failed: str, called: str) -> str:
-    """A series that never failed has no series of failures: 0 for it."""
-    return f"({failed} or 0 * {called})"
+def or_nothing(part: str, whole: str) -> str:
+    """The part, and 0 for what has a whole but never had a part: what never failed has no series of failures."""
+    return f"({part} or 0 * {whole})"
 
 
 def error_share(metric: str, faults: str, *matchers: str, by: Sequence[str] = (), over: str = "") -> str:
@@ -92,7 +94,7 @@ def error_share(metric: str, faults: str, *matchers: str, by: Sequence[str] = ()
         failed, called = sum_increase(metric, faults, *matchers, by=by, over=over), sum_increase(metric, *matchers, by=by, over=over)
     else:
         failed, called = sum_rate(metric, faults, *matchers, by=by), sum_rate(metric, *matchers, by=by)
-    return share(or_nothing_failed(failed, called), called)
+    return share(or_nothing(failed, called), called)
 
 
 def status(*matchers: str) -> str:
@@ -107,6 +109,11 @@ def status(*matchers: str) -> str:
     }
     told_apart = [f'label_replace({inner}, "check", "{name}", "", "")' for name, inner in checks.items()]
     return gather("max", by, " or ".join(told_apart))
+
+
+def spread(metric: str, *matchers: str) -> list[tuple[str, str]]:
+    """(query, name) of each quantile that is shown of a histogram."""
+    return [(quantile(of, metric, *matchers), f"p{of * 100:g}") for of in QUANTILES]
 
 
 def budget_share(*matchers: str) -> str:
