@@ -129,11 +129,11 @@ def make_control_plane() -> list[PANEL]:
             "Journal",
             "Lines a second that the data plane writes and the control plane loads: they should lie on each other.",
             loaded,
-            "wps",
+            "cps",
             width=QUARTER,
         ),
         make_series(
-            "Dropped",
+            "Dropped by reason",
             "What was given up a second, by what it was and why.",
             [Line(sum_rate("weighbridge_dropped_total", by=("what", "reason")), "{{what}}: {{reason}}")],
             "cps",
@@ -142,7 +142,7 @@ def make_control_plane() -> list[PANEL]:
         ),
         make_series("Sent", "Spans, notices and samples that were handed over a second.", sent, "cps", width=QUARTER),
         make_series(
-            "Accounting gap",
+            "Accounting gap by instance",
             "Calls opened that were neither settled nor are in flight, by instance.",
             [Line(select("weighbridge_accounting_gap_calls"), "{{instance}}")],
             "none",

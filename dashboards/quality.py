@@ -130,7 +130,7 @@ def make_drift() -> list[PANEL]:
             DRIFT,
         ),
         make_series(
-            "Drift alarms",
+            "Drift alarms by severity",
             "Alarms in each step, by severity.",
             [
                 Line(
