@@ -16,7 +16,7 @@ _ADDED, _WAITED = "weighbridge_added_seconds", "weighbridge_waited_seconds"
 def make_itself() -> Dashboard:
     description = "Whether Weighbridge is alive, what it adds to a call, whether it loses anything, and what it costs to watch it."
     rows = [
-        ("Now", make_signs()),
+        ("Now", [*make_signs(), *make_losses()]),
         ("The data plane", make_data_plane()),
         ("The control plane", make_control_plane()),
         ("Instances", [make_instances()]),
@@ -25,6 +25,7 @@ def make_itself() -> Dashboard:
 
 
 def make_signs() -> list[PANEL]:
+    """Whether it is alive and quick."""
     return [
         make_stat(
             "Pulse",
@@ -55,6 +56,12 @@ def make_signs() -> list[PANEL]:
             "bytes",
             steps={10_000_000: NOTICE, 100_000_000: BAD},
         ),
+    ]
+
+
+def make_losses() -> list[PANEL]:
+    """Whether it loses anything, and what a scrape weighs."""
+    return [
         make_stat(
             "Journal lines lost",
             "Lines that could not be written. Must stay 0: they are records.",

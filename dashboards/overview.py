@@ -35,15 +35,20 @@ _TO_AGENT = ("Open this agent", make_address("weighbridge-agent", "var-agent=${_
 
 def make_overview() -> Dashboard:
     description = "Is anything wrong, and which agent: the first row counts what should be 0, the table names who it is."
-    rows = [("Is anything wrong?", make_signs()), ("Which agent?", [make_agents()]), ("What is going on", make_course())]
+    rows = [
+        ("Is anything wrong?", [*make_signs_of_agents(), *make_signs_of_all()]),
+        ("Which agent?", [make_agents()]),
+        ("What is going on", make_course()),
+    ]
     return make_board(UID, "Weighbridge / Overview", description, [make_team()], rows)
 
 
-def make_signs() -> list[PANEL]:
+def make_signs_of_agents() -> list[PANEL]:
+    """How many agents something is wrong with."""
+
     def count(inner: str) -> str:
         return or_zero(f"sum({inner})")
 
-    share_of_budget = gather("max", (), budget_share())
     stuck, drifting = newest("weighbridge_agent_stuck_tasks", TEAM, by=_BY), newest("weighbridge_agent_drift_state", TEAM, by=_BY)
     return [
         make_stat(
@@ -77,6 +82,12 @@ def make_signs() -> list[PANEL]:
             steps={1: WARNING, 3: BAD},
             link=("Quality & drift", make_address("weighbridge-quality")),
         ),
+    ]
+
+
+def make_signs_of_all() -> list[PANEL]:
+    """What is wrong that no single agent has to answer for."""
+    return [
         make_stat(
             "Error share",
             f"Share of all calls of the last {RECENT} that failed by policy, upstream or Weighbridge.",
@@ -89,7 +100,7 @@ def make_signs() -> list[PANEL]:
         make_stat(
             "Fullest budget",
             "Of all budgets that have a limit, the largest share that is spent or reserved.",
-            share_of_budget,
+            gather("max", (), budget_share()),
             "percentunit",
             steps={0.8: WARNING, 1: BAD},
             decimals=0,

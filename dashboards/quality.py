@@ -15,14 +15,19 @@ _VERDICTS, _USAGE, _BY = "weighbridge_agent_verdicts_total", "weighbridge_usage_
 
 def make_quality() -> Dashboard:
     description = "Whether the answers are any good, whether they change against their own past, what waits for a person, and whether usage is known."
-    rows = [("Now", make_signs()), ("Verdicts", make_verdicts()), ("Drift and review", make_drift()), ("Is usage known?", make_usage())]
+    rows = [
+        ("Now", [*make_signs(), *make_signs_of_work()]),
+        ("Verdicts", make_verdicts()),
+        ("Drift and review", make_drift()),
+        ("Is usage known?", make_usage()),
+    ]
     return make_board(UID, "Weighbridge / Quality & drift", description, [make_team()], rows)
 
 
 def make_signs() -> list[PANEL]:
+    """Whether the answers are good."""
     failed, all_verdicts = sum_increase(_VERDICTS, FAILED, TEAM, over="$__range"), sum_increase(_VERDICTS, TEAM, over="$__range")
     alarmed = f"sum({newest('weighbridge_agent_drift_state', TEAM, by=_BY)} == bool 2)"
-    estimated = sum_increase(_USAGE, 'source="estimated"', over="$__range")
     return [
         make_stat(
             "Failed verdicts",
@@ -41,6 +46,13 @@ def make_signs() -> list[PANEL]:
             steps={1: WARNING, 5: BAD},
             decimals=0,
         ),
+    ]
+
+
+def make_signs_of_work() -> list[PANEL]:
+    """Whether people and evaluators keep up."""
+    estimated, called = sum_increase(_USAGE, 'source="estimated"', over="$__range"), sum_increase(_USAGE, over="$__range")
+    return [
         make_stat(
             "Review queue",
             "Sampled and flagged answers that wait for a person.",
@@ -74,7 +86,7 @@ def make_signs() -> list[PANEL]:
         make_stat(
             "Estimated usage",
             "Share of calls in the time shown whose token figures are estimates, because the provider told none.",
-            share(or_nothing(estimated, sum_increase(_USAGE, over="$__range")), sum_increase(_USAGE, over="$__range")),
+            share(or_nothing(estimated, called), called),
             "percentunit",
             steps={0.05: NOTICE, 0.2: WARNING},
             decimals=1,
