@@ -1,4 +1,4 @@
-"""What each colour means, on every panel: one place, so that red is never decoration."""
+"""What each colour means: one place, so that what means the same looks the same on every panel."""
 
 from __future__ import annotations
 

@@ -161,14 +161,15 @@ def make_control_plane() -> list[PANEL]:
 def make_instances() -> PANEL:
     by = ("instance",)
     crashed = gather("sum", by, f"increase({select('weighbridge_crashed_calls_total')}[$__range])")
+    runs = age("weighbridge_data_plane_start_time_seconds", by=by)
+    build = newest("weighbridge_build_info", by=("instance", "version"))
     columns = [
-        Column("Runs since", age("weighbridge_data_plane_start_time_seconds", by=by), "s", decimals=0),
+        Column("Runs since", f"({runs}) * on (instance) group_left (version) {build}", "s", decimals=0),
         Column("Calls a minute", f"60 * {sum_rate('weighbridge_opened_calls_total', by=by)}", decimals=1),
         Column("Pulse", newest("weighbridge_pulse_age_seconds", by=by), "s", steps={5: WARNING, 30: BAD}, decimals=1),
         Column("Crashed calls", crashed, "none", steps=ANY, decimals=0),
         Column("Open tasks", newest("weighbridge_open_tasks", by=by), "none"),
         Column("Scrape time", newest("scrape_duration_seconds", by=by), "s", steps={0.5: NOTICE, 5: BAD}),
-        Column("Build", gather("max", ("instance", "version"), select("weighbridge_build_info")), "none"),
     ]
     return make_table(
         "Instances",

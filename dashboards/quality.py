@@ -19,7 +19,7 @@ def make_quality() -> Dashboard:
         ("Now", [*make_signs(), *make_signs_of_work()]),
         ("Verdicts", make_verdicts()),
         ("Drift and review", make_drift()),
-        ("Is usage known?", make_usage()),
+        ("Can the figures be trusted?", make_usage()),
     ]
     return make_board(UID, "Weighbridge / Quality & drift", description, [make_team()], rows)
 

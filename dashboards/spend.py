@@ -7,7 +7,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 from dashboards.board import make_address, make_board
 from dashboards.colours import BAD, WARNING
 from dashboards.infinity import SHOWN_TIME, Field, make_bars, make_figure, make_report
-from dashboards.panels import ANY, HALF, PANEL, Column, Line, make_series
+from dashboards.panels import HALF, PANEL, Column, Line, make_series
 from dashboards.queries import budget_share, newest, share, sum_rate
 
 UID = "weighbridge-spend"
@@ -39,7 +39,7 @@ def make_sums() -> list[PANEL]:
             "Calls whose cost is unknown and which no sum contains; the table below names their models.",
             "unpriced",
             Column("Unpriced", unit="short"),
-            steps=ANY,
+            steps={1: WARNING},
         ),
         figure(
             "Calls with estimated usage",
@@ -59,7 +59,7 @@ def make_tables() -> list[PANEL]:
         Field("output_tokens", Column("Output tokens", unit="short")),
         Field("cache_read_tokens", Column("Cached tokens", unit="short")),
         Field("cost_usd", _MONEY),
-        Field("unpriced", Column("Unpriced", unit="short", steps=ANY)),
+        Field("unpriced", Column("Unpriced", unit="short", steps={1: WARNING})),
     ]
     whose = [Field("team", Column("Team", unit="string"), "string"), Field("agent", _AGENT, "string")]
     which = [Field("upstream", Column("Upstream", unit="string"), "string"), Field("model", Column("Model", unit="string"), "string")]
