@@ -49,6 +49,9 @@ def test_data_sources_jobs_and_instances_are_chosen_not_fixed(board: dict[str, A
         assert each["label"]
         if each["type"] == "query":
             assert each["refresh"] == 2 and each["datasource"]["uid"] == "${datasource}", "filled anew when the time changes"
+    for mark in board["annotations"]["list"]:
+        ((_, matchers),) = SELECTOR.findall(mark["expr"])
+        assert mark["datasource"]["uid"] == "${datasource}" and set(FLEET) <= set(matchers.split(", ")) and "[$__rate_interval]" in mark["expr"]
 
 
 @each_board
