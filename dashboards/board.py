@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from grafana_foundation_sdk.builders import dashboard as parts
 from grafana_foundation_sdk.models import dashboard
 
+from dashboards.colours import BAD
 from dashboards.infinity import PLUGIN
 from dashboards.panels import PANEL, PROMETHEUS
-from dashboards.queries import UPSTREAM, select
+from dashboards.queries import FIRING, UPSTREAM, select
 
 TAG = "weighbridge"
 KEPT = "${datasource:queryparam}&${job:queryparam}&${instance:queryparam}&${__url_time_range}"  # what a link takes along
@@ -26,7 +27,7 @@ def make_board(uid: str, title: str, description: str, variables: Sequence[parts
     made = parts.Dashboard(title).uid(uid).description(description).tags([TAG]).readonly().timezone("browser").refresh("30s").time("now-3h", "now")
     made = made.tooltip(dashboard.DashboardCursorSync.CROSSHAIR).version(1)
     made = made.link(parts.DashboardLink("Weighbridge").type(dashboard.DashboardLinkType.DASHBOARDS).tags([TAG]).keep_time(True).include_vars(True))
-    made = made.variables([*make_sources(), *variables]).annotation(make_restarts())
+    made = made.variables([*make_sources(), *variables]).annotations([make_restarts(), make_alerts()])
     for name, panels in rows:
         made = made.with_row(parts.Row(name))
         for panel in panels:
@@ -77,3 +78,9 @@ def make_restarts() -> parts.AnnotationQuery:
     started = select("weighbridge_data_plane_start_time_seconds")
     made = parts.AnnotationQuery().name("Restarts").datasource(PROMETHEUS).enable(True).icon_color("purple")
     return made.expr(f"changes({started}[$__rate_interval]) > 0")
+
+
+def make_alerts() -> parts.AnnotationQuery:
+    """A mark for as long as an alert fires, with what it is about."""
+    made = parts.AnnotationQuery().name("Alerts").datasource(PROMETHEUS).enable(True).icon_color(BAD).expr(FIRING)
+    return made.title_format("{{alertname}} {{agent}}{{upstream}}{{budget}}").tag_keys("severity")

@@ -18,7 +18,10 @@ _VARIABLE = re.compile(r"\$\{?(\w+)(?::\w+)*\}?")
 
 @dataclass(frozen=True)
 class Expression:
-    """One query of one panel; `legend` is how Grafana names its series, `instant` whether it asks for one moment only."""
+    """One query of one panel; `legend` is how Grafana names its series, `instant` whether it asks for one moment only.
+
+    `may_be_empty`: it marks events, of which there may be none.
+    """
 
     dashboard: str
     panel: str
@@ -26,6 +29,7 @@ class Expression:
     expr: str
     legend: str
     instant: bool
+    may_be_empty: bool = False
 
 
 def read_boards(folder: Path = FOLDER) -> list[dict[str, Any]]:
@@ -64,7 +68,7 @@ def list_expressions(values: Mapping[str, str] | None = None, folder: Path = FOL
                 found.append(Expression(board["title"], f"variable {variable['name']}", "A", series, "", True))
         for mark in board["annotations"]["list"]:
             if "expr" in mark:
-                found.append(Expression(board["title"], f"annotation {mark['name']}", "A", fill_in(mark["expr"], values), "", False))
+                found.append(Expression(board["title"], f"annotation {mark['name']}", "A", fill_in(mark["expr"], values), "", False, True))
     return found
 
 

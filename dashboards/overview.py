@@ -10,6 +10,7 @@ from dashboards.panels import ANY, PANEL, Column, Line, make_series, make_stat, 
 from dashboards.queries import (
     FAILED,
     FAULTS,
+    FIRING,
     OUTPUT,
     RECENT,
     TEAM,
@@ -44,13 +45,20 @@ def make_overview() -> Dashboard:
 
 
 def make_signs_of_agents() -> list[PANEL]:
-    """How many agents something is wrong with."""
+    """How many alerts there are, and how many agents something is wrong with."""
 
     def count(inner: str) -> str:
         return or_zero(f"sum({inner})")
 
-    stuck, drifting = newest("weighbridge_agent_stuck_tasks", TEAM, by=_BY), newest("weighbridge_agent_drift_state", TEAM, by=_BY)
+    drifting = newest("weighbridge_agent_drift_state", TEAM, by=_BY)
     return [
+        make_stat(
+            "Alerts firing",
+            "Alerts of the rules in dashboards/rules that fire now; Alertmanager and docs/runbooks.md have the rest.",
+            or_zero(f"count({FIRING})"),
+            "none",
+            steps=ANY,
+        ),
         make_stat(
             "Agents silent",
             "Agents that have not called for longer than they may: the limit is configured, or learned from their own rhythm. "
@@ -66,13 +74,6 @@ def make_signs_of_agents() -> list[PANEL]:
             count(failing(TEAM)),
             "none",
             steps=ANY,
-        ),
-        make_stat(
-            "Stuck tasks",
-            "Open tasks that make no calls any more, or go round in a loop.",
-            or_zero(f"sum({stuck})"),
-            "none",
-            steps={1: WARNING, 5: BAD},
         ),
         make_stat(
             "Agents drifting",

@@ -15,6 +15,8 @@ MODEL = 'gen_ai_request_model=~"$model"'
 FAULTS = 'result=~"policy|upstream|weighbridge"'
 RECENT = "15m"  # what "now" means to a single figure: long enough for an agent that calls every few minutes
 FAILING_SHARE = 0.1
+# Some alerts are about no job: those of what is absent.
+FIRING = 'ALERTS{alertstate="firing", alertname=~"Weighbridge.+", job=~"$job|"}'
 QUANTILES = (0.5, 0.95, 0.99)
 
 

@@ -77,5 +77,7 @@ METRICS: dict[str, tuple[str, ...]] = {
     "weighbridge_evaluator_failures_total": ("evaluator", "reason"),
     "weighbridge_evaluator_seconds_bucket": ("evaluator", "le"),
     "weighbridge_reviews_total": ("decision",),
-    "scrape_duration_seconds": (),  # Prometheus's own
+    # Prometheus's own
+    "scrape_duration_seconds": (),
+    "ALERTS": ("alertstate", "alertname"),
 }

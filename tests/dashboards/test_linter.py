@@ -11,7 +11,7 @@ from grafana_foundation_sdk.models import units
 from dashboards import colours
 from dashboards.expressions import walk_panels
 from dashboards.infinity import PLUGIN
-from dashboards.queries import FLEET, RECENT
+from dashboards.queries import FIRING, FLEET, RECENT
 from tests.dashboards.conftest import BOARDS, PANELS, QUERIES
 
 UNITS = {value for name, value in vars(units).items() if not name.startswith("_") and isinstance(value, str)}
@@ -49,9 +49,10 @@ def test_data_sources_jobs_and_instances_are_chosen_not_fixed(board: dict[str, A
         assert each["label"]
         if each["type"] == "query":
             assert each["refresh"] == 2 and each["datasource"]["uid"] == "${datasource}", "filled anew when the time changes"
-    for mark in board["annotations"]["list"]:
-        ((_, matchers),) = SELECTOR.findall(mark["expr"])
-        assert mark["datasource"]["uid"] == "${datasource}" and set(FLEET) <= set(matchers.split(", ")) and "[$__rate_interval]" in mark["expr"]
+    restarts, alerts = board["annotations"]["list"]
+    ((_, matchers),) = SELECTOR.findall(restarts["expr"])
+    assert set(FLEET) <= set(matchers.split(", ")) and "[$__rate_interval]" in restarts["expr"] and alerts["expr"] == FIRING
+    assert restarts["datasource"]["uid"] == alerts["datasource"]["uid"] == "${datasource}"
 
 
 @each_board
@@ -122,8 +123,8 @@ def test_links_lead_to_dashboards_of_ours_with_variables_that_they_have(panel: d
 
 @each_query
 def test_every_selector_names_job_and_instance(panel: dict[str, Any], target: dict[str, Any]) -> None:
-    selectors = SELECTOR.findall(target["expr"])
-    assert selectors
+    selectors = SELECTOR.findall(target["expr"].replace(FIRING, ""))
+    assert selectors or FIRING in target["expr"]
     for name, matchers in selectors:
         assert set(FLEET) <= set(matchers.split(", ")), name
 
