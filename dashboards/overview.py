@@ -144,7 +144,7 @@ def make_agents() -> PANEL:
         "One row an agent, the worst first. Status is the worst of silent, failing "
         f"(more than a tenth of the calls of the last {RECENT}), a stuck task and drifting; "
         "cost and failed verdicts are of the time shown. A click on the name opens the agent. Past the cap on agents, the rest is `other`.",
-        [Column("Agent", link=_TO_AGENT), Column("Team")],
+        [Column("Agent", unit="string", link=_TO_AGENT), Column("Team", unit="string")],
         columns,
         sort="Status",
     )
