@@ -169,7 +169,7 @@ def make_course() -> list[PANEL]:
         ),
         make_series(
             "Duration",
-            "How long calls take, from the request's arrival to the last byte. The dots are single calls: a click opens the trace.",
+            "How long the calls of all teams take, from the request's arrival to the last byte. The dots are single calls: a click opens the trace.",
             [Line(*each) for each in spread("gen_ai_client_operation_duration_seconds")],
             "s",
             exemplars=True,
