@@ -80,10 +80,9 @@ def make_speed() -> list[PANEL]:
         ),
         make_series(
             "Time to first token",
-            "From the request to the first token of the answer. The dots are single calls.",
+            "From the request to the first token of the answer.",
             [Line(*each) for each in spread(_FIRST, UPSTREAM, MODEL)],
             "s",
-            exemplars=True,
             width=QUARTER,
         ),
         make_series(
