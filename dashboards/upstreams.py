@@ -6,7 +6,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from dashboards.board import make_board, make_model, make_upstream
 from dashboards.colours import BAD, BREAKER, NOTICE, PARKED, WARNING
-from dashboards.panels import ANY, PANEL, QUARTER, Column, Line, make_series, make_table, make_timeline
+from dashboards.panels import PANEL, QUARTER, Column, Line, make_series, make_table, make_timeline
 from dashboards.queries import MODEL, RECENT, UPSTREAM, error_share, gather, newest, or_nothing, quantile, share, spread, sum_increase, sum_rate
 
 UID = "weighbridge-upstreams"
@@ -43,7 +43,9 @@ def make_overview() -> PANEL:
         Column("Attempts a call", make_ratio(), decimals=2, steps={1.1: NOTICE, 1.5: BAD}),
         Column("Headroom", gather("min", _BY, make_headroom()), "percentunit", decimals=0),
         Column("Breaker", newest("weighbridge_breaker_state", UPSTREAM, by=_BY), "none", states=BREAKER),
-        Column("Keys parked", f"sum by (upstream) ({newest('weighbridge_key_parked', UPSTREAM, by=('upstream', 'key'))})", "none", steps=ANY),
+        Column(
+            "Keys parked", f"sum by (upstream) ({newest('weighbridge_key_parked', UPSTREAM, by=('upstream', 'key'))})", "none", steps={1: WARNING}
+        ),
     ]
     return make_table(
         "Upstreams",
