@@ -53,6 +53,7 @@ BANNED_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "base
 # The named guards: the only places that may catch whatever comes; each counts or reports what it caught.
 GUARDS: dict[str, set[str]] = {
     "proxy/controlplane/tokens.py": {"_count_window"},
+    "proxy/controlplane/metrics/registry.py": {"Metrics._gather"},
     "proxy/dataplane/attempt.py": {"Attempt._ask"},
     "proxy/dataplane/edge.py": {"Edge._answer", "Edge.start"},
     "proxy/dataplane/meter.py": {"MeteredRelay._weigh", "MeteredRelay._hear"},
