@@ -37,7 +37,7 @@ class Program:
         self._log = log.open("wb")
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT)
         until = time.monotonic() + _STARTS_WITHIN_S
-        while not (found := _LISTENING.search(log.read_text(encoding="utf-8"))):
+        while not ((found := _LISTENING.search(log.read_text(encoding="utf-8"))) and _is_ready(found[1])):
             if self.process.poll() is not None or time.monotonic() > until:
                 self.stop()
                 raise CannotStart(f"{command[0]} did not start; its last words are in {log}:\n{log.read_text(encoding='utf-8')[-500:]}")
@@ -48,6 +48,15 @@ class Program:
         self.process.terminate()
         self.process.wait()
         self._log.close()
+
+
+def _is_ready(address: str) -> bool:
+    """Whether it has read its config; a program with a bad one listens first and ends then."""
+    try:
+        with urllib.request.urlopen(f"http://{address}/-/ready", timeout=5) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
 
 
 def read_config(name: str) -> dict[str, Any]:
