@@ -32,6 +32,7 @@ ALERTS = (
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 # one bare address of ASCII: what stands in a header, and what the server is told, is then the same text
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,255}\Z")
+_LEAST_SECRET = 16  # a shorter path is a word, and would take that word out of all that is kept
 _VISIBLE = re.compile(r"[!-~]+")
 _ENDPOINT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})\Z")
 
@@ -73,6 +74,7 @@ class Notify(msgspec.Struct, frozen=True):
     every_s: float = 30.0  # how often the conditions are looked at
     gather_s: float = 60.0  # how long further changes of an alert that was told are gathered
     repeat_s: float = 14400.0  # how often what still holds is told again
+    link: str | None = None  # the address by which the admin port is reached by those who are told
     silence: list[str] = []  # alerts that nobody is told of: NAME, or NAME label=pattern
     conditions: Thresholds = Thresholds()
 
@@ -93,7 +95,8 @@ def list_secrets(notify: Notify, environment: Mapping[str, str]) -> list[str]:
 
 def _find_path(url: str) -> str:
     """What is secret in the address of a webhook: its path, which stands alone in many a message."""
-    return urlsplit(url).path.strip("/") if _is_url(url) else ""
+    path = urlsplit(url).path.strip("/") if _is_url(url) else ""
+    return path if len(path) >= _LEAST_SECRET else ""
 
 
 def _is_url(text: str) -> bool:
@@ -126,6 +129,8 @@ def check_notify(notify: Notify, environment: Mapping[str, str], faults: Faults)
     for name in ("every_s", "gather_s", "repeat_s"):
         if getattr(notify, name) < 1:
             faults.add(f"notify.{name}", "must be 1 or more seconds")
+    if notify.link is not None and (not _is_url(notify.link) or notify.link.endswith("/")):
+        faults.add("notify.link", "expected http://host[:port] or https://…, without a slash at its end")
     for index, text in enumerate(notify.silence):
         _check_silence(f"notify.silence[{index}]", text or "", faults)
     for name, number in msgspec.structs.asdict(notify.conditions).items():

@@ -2,7 +2,7 @@
 
 Of each alert name the newest notice waits and no other, for it says all that is to be said of that name: so what waits is bounded by the
 number of alerts there are. What fails is tried again, later and later; what was tried often enough, or is refused for good, is dropped and
-counted, and after a rest the notifier offers what then holds.
+counted, and after a rest the notifier offers what then holds. What was over before it could be told is counted as well (`outdated`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ _FIRST_PAUSE_S = 1.0
 MOST_PAUSE_S = 300.0
 _MOST_TRIES = 10  # over some eight and a half minutes
 REST_S = 300.0
+DROPS = ("unreachable", "refused", "outdated")
 
 
 class NotDelivered(Exception):
@@ -59,7 +60,7 @@ class Outbox:
         self._sending: str | None = None
         self._is_closed = False
         self.sent = 0
-        self.dropped: dict[str, int] = {"unreachable": 0, "refused": 0}
+        self.dropped: dict[str, int] = dict.fromkeys(DROPS, 0)
 
     def offer(self, notice: Notice) -> None:
         """Take a notice in the place of an older one of its name; not while that is on its way, nor soon after one was dropped."""
@@ -71,9 +72,11 @@ class Outbox:
             self._turn.notify()
 
     def withdraw(self, names: set[str]) -> None:
-        """Let go what waits and is none of these: it need not be told any more."""
+        """Let go what waits and is none of these: what it tells of was over before it could be told."""
         with self._turn:
-            self._waiting = {name: one for name, one in self._waiting.items() if name in names}
+            for name in self._waiting.keys() - names:
+                del self._waiting[name]
+                self.dropped["outdated"] += 1
 
     def close(self) -> None:
         """End the thread, once what it sends has come to an end."""

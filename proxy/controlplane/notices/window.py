@@ -1,7 +1,8 @@
 """The figures of the last hours, for rates: what /metrics shows, taken again and again, added up over the labels that nobody asks for.
 
 A counter that fell was begun again by a restart of its process, so what it shows is what has come since. A series that turns up later counts
-from 0, but not where its whole family was unknown until then: that is the data plane, heard of for the first time, and its count is old.
+from 0, but not where its whole family was unknown until then: that is the data plane, heard of for the first time, and its count is old;
+nor where it is said to be so.
 Only every so often is a moment of the past kept, so that six hours of many series take little room.
 """
 
@@ -24,6 +25,7 @@ class Figure(msgspec.Struct, frozen=True):
 
     name: str
     by: Labels = ()
+    is_older: bool = False  # whether a series that turns up later may have begun long before, as those that another process counts
 
     @property
     def is_counter(self) -> bool:
@@ -59,7 +61,7 @@ class Window:
         """Counts that never fall, whatever was restarted."""
         before, grown = self._raw.get(name), self._grown.setdefault(name, {})
         for labels, value in found.items():
-            last = value if before is None else before.get(labels, 0.0)
+            last = value if before is None else before.get(labels, value if self._figures[name].is_older else 0.0)
             grown[labels] = grown.get(labels, 0.0) + (value - last if value >= last else value)
         for gone in grown.keys() - found.keys():
             del grown[gone]

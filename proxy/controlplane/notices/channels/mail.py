@@ -56,13 +56,13 @@ def _connect(channel: Channel, timeout_s: float) -> Iterator[smtplib.SMTP]:
     """A connection that is ready for a login, and broken off when all of it takes too long."""
     host, port = read_endpoint(channel.server or "")
     context = ssl.create_default_context(cafile=channel.ca_file)
-    server = smtplib.SMTP_SSL(timeout=timeout_s, context=context) if channel.tls == "tls" else smtplib.SMTP(timeout=timeout_s)
-    server._host = host  # TLS verifies the name by it; smtplib sets it only where it connects while being made
+    kind, more = (smtplib.SMTP_SSL, {"context": context}) if channel.tls == "tls" else (smtplib.SMTP, {})
+    server = kind.__new__(kind)  # it connects while it is made, and must be known to the timer by then
     timer = threading.Timer(timeout_s, _break_off, (server,))
     timer.daemon = True
     timer.start()
     try:
-        server.connect(host, port)
+        server.__init__(host, port, timeout=timeout_s, **more)
         if channel.tls == "starttls":
             server.starttls(context=context)
         yield server

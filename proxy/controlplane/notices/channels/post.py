@@ -15,8 +15,9 @@ _LATER = frozenset({408, 425, 429})
 
 def post(url: str, body: bytes, headers: dict[str, str], ca_file: str | None, timeout_s: float = TIMEOUT_S) -> None:
     """Raises `NotDelivered`; what it says names neither the address nor what was answered, for both may hold a secret."""
+    headers = {"Content-Type": "application/json", "User-Agent": "weighbridge", **headers}
     try:
-        status, after = asyncio.run(_post(url, body, {"Content-Type": "application/json", "User-Agent": "weighbridge", **headers}, ca_file, timeout_s))
+        status, after = asyncio.run(_post(url, body, headers, ca_file, timeout_s))
     except TimeoutError:
         raise NotDelivered(f"it did not answer within {timeout_s:g} s") from None
     except (OSError, aiohttp.ClientError, ValueError) as error:

@@ -15,7 +15,7 @@ _GAP, _DROPPED = "weighbridge_accounting_gap_calls", "weighbridge_dropped_total"
 _WHAT: Labels = ("what", "reason")
 FIGURES = (
     *(Figure(name) for name in (_LOST, _WAITING, _GARBAGE, _UNKNOWN, _FAILURES, _REBUILDS, _GAP)),
-    Figure(_DROPPED, _WHAT),
+    Figure(_DROPPED, _WHAT, is_older=True),
 )
 _MOST_FAILURES = 3
 
