@@ -56,6 +56,7 @@ BANNED_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "base
 GUARDS: dict[str, set[str]] = {
     "proxy/controlplane/notices/board.py": {"Board._find"},
     "proxy/controlplane/notices/notifier.py": {"Notifier.look"},
+    "proxy/controlplane/notices/outbox.py": {"Outbox._try"},
     "proxy/controlplane/tokens.py": {"_count_window"},
     "proxy/dataplane/attempt.py": {"Attempt._ask"},
     "proxy/dataplane/edge.py": {"Edge._answer", "Edge.start"},

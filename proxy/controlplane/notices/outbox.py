@@ -19,15 +19,15 @@ _FIRST_PAUSE_S = 1.0
 MOST_PAUSE_S = 300.0
 _MOST_TRIES = 10  # over some eight and a half minutes
 REST_S = 300.0
-DROPS = ("unreachable", "refused", "outdated")
+DROPS = ("unreachable", "refused", "outdated", "failed")
 
 
 class NotDelivered(Exception):
-    """A notice that did not reach its receiver: why, in words without any secret, whether it never will, and when to try again if it was said."""
+    """A notice that did not reach its receiver: why, in words without any secret; as what it is dropped, if it never will; when to try again."""
 
-    def __init__(self, message: str, is_final: bool = False, wait_s: float | None = None) -> None:
+    def __init__(self, message: str, final: str | None = None, wait_s: float | None = None) -> None:
         super().__init__(message)
-        self.is_final = is_final
+        self.final = final  # one of DROPS
         self.wait_s = wait_s
 
 
@@ -102,26 +102,32 @@ class Outbox:
                 return MOST_PAUSE_S if due is None else due.due_s - now_s
             self._sending = due.notice.name
             del self._waiting[due.notice.name]
-        failed: NotDelivered | None = None
-        try:
-            self._send(due.notice)
-            self.sent += 1
-            self._delivered(due.notice)
-        except NotDelivered as error:
-            failed = error
-        finally:
-            with self._turn:
-                self._sending = None
-        if failed is not None:
-            self._put_off(due, failed)
+        error = self._try(due.notice)
+        with self._turn:
+            self._sending = None
+        if error is not None:
+            self._put_off(due, error)
         return 0.0
+
+    def _try(self, notice: Notice) -> NotDelivered | None:
+        """Send it; why that was not done. A defect of ours costs this notice, and neither the channel nor the others."""
+        try:
+            self._send(notice)
+        except NotDelivered as error:
+            return error
+        except Exception:
+            log.exception("the notice of %s could not be made for %s", notice.name, self.name)
+            return NotDelivered("a defect, see above", "failed")
+        self.sent += 1
+        self._delivered(notice)
+        return None
 
     def _put_off(self, due: _Waiting, error: NotDelivered) -> None:
         """Try again later, or give it up."""
         name, now_s = due.notice.name, self._clock_s()
         due.tries += 1
-        if error.is_final or due.tries >= _MOST_TRIES:
-            self.dropped["refused" if error.is_final else "unreachable"] += 1
+        if error.final is not None or due.tries >= _MOST_TRIES:
+            self.dropped[error.final or "unreachable"] += 1
             log.error("the notice of %s was not brought to %s and is given up: %s", name, self.name, error)
             with self._turn:
                 self._resting[name] = now_s + REST_S

@@ -28,7 +28,11 @@ class Receiver:
         notices = plan(self.told, firing, self.hears, now_s, self.notify)
         for notice in notices:
             note(self.told, notice)
-        return [(one.name[11:], [alert.labels["agent"] for alert in one.firing], [alert.labels["agent"] for alert in one.resolved]) for one in notices]
+        return [(one.name[11:], name_agents(one.firing), name_agents(one.resolved)) for one in notices]
+
+
+def name_agents(alerts: list[Alert]) -> list[str]:
+    return [alert.labels["agent"] for alert in alerts]
 
 
 def test_what_is_new_is_told_at_once_and_what_is_over_as_well() -> None:

@@ -35,9 +35,9 @@ def make_send(channel: Channel, link: str, environment: Mapping[str, str], timeo
                     server.login(channel.user, password or "")
                 server.send_message(message, channel.sender, channel.to)
         except _REFUSED as error:
-            raise NotDelivered(f"the mail server refused it ({type(error).__name__})", _is_final(error)) from None
+            raise NotDelivered(f"the mail server refused it ({type(error).__name__})", "refused" if _is_final(error) else None) from None
         except smtplib.SMTPResponseException as error:
-            raise NotDelivered(f"the mail server answered with {error.smtp_code}", error.smtp_code >= 500) from None
+            raise NotDelivered(f"the mail server answered with {error.smtp_code}", "refused" if error.smtp_code >= 500 else None) from None
         except (OSError, smtplib.SMTPException) as error:  # ssl.SSLError and the timeout are OSErrors
             raise NotDelivered(f"the mail server could not be reached ({getattr(error, 'strerror', None) or type(error).__name__})") from None
 

@@ -24,7 +24,7 @@ def post(url: str, body: bytes, headers: dict[str, str], ca_file: str | None, ti
         raise NotDelivered(f"it could not be reached ({_name(error)})") from None
     if status >= 300:
         is_final = status < 500 and status not in _LATER
-        raise NotDelivered(f"it answered with status {status}", is_final, _read_seconds(after))
+        raise NotDelivered(f"it answered with status {status}", "refused" if is_final else None, _read_seconds(after))
 
 
 async def _post(url: str, body: bytes, headers: dict[str, str], ca_file: str | None, timeout_s: float) -> tuple[int, str]:
