@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 
 import aiohttp
@@ -38,8 +39,9 @@ async def _post(url: str, body: bytes, headers: dict[str, str], ca_file: str | N
 
 
 def _name(error: Exception) -> str:
-    """What kind of error it was, in the system's words where there are some."""
-    return getattr(error, "strerror", None) or type(error).__name__
+    """What kind of error it was, in the system's words where there are some; the error's own may hold the address."""
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number and number > 0 else type(error).__name__
 
 
 def _read_seconds(text: str) -> float | None:
