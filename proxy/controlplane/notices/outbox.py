@@ -118,8 +118,8 @@ class Outbox:
         except Exception:
             log.exception("the notice of %s could not be made for %s", notice.name, self.name)
             return NotDelivered("a defect, see above", "failed")
-        self.sent += 1
         self._delivered(notice)
+        self.sent += 1
         return None
 
     def _put_off(self, due: _Waiting, error: NotDelivered) -> None:

@@ -26,7 +26,7 @@ def test_the_end_is_said_as_such() -> None:
     assert "OVER" in body["text"] and "over since" in body["blocks"][1]["text"]["text"]
 
 
-@pytest.mark.parametrize("name", ["<!channel>", "<@U1>", "<https://evil.test|click>", "*bold*", "_it_", "~no~", "`code`", "@here", "&lt;!here&gt;", "# x"])
+@pytest.mark.parametrize("name", ["<!channel>", "<@U1>", "<https://e.test|click>", "*bold*", "_it_", "~no~", "`code`", "@here", "&lt;!here&gt;"])
 def test_names_are_no_markup(name: str) -> None:
     body = write_body(make_notice([make_alert("x", summary=f"Agent {name} is silent", description=name)]), "")
     for text in (body["text"], body["blocks"][1]["text"]["text"]):
