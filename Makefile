@@ -1,4 +1,4 @@
-# The developer commands: run, demo, test, lock, bench, clean. `make run` and `make test` do all of their own set-up.
+# The developer commands: run, demo, test, dashboards, lock, bench, clean. `make run` and `make test` do all of their own set-up.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CONFIG ?= config.example.yaml
@@ -9,9 +9,9 @@ LOCKED := $(PIP) install --require-hashes --requirement
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 CLIENTS := .cache/clients/.installed .cache/frameworks/.installed $(if $(shell command -v npm),.cache/node/.installed)
-SOURCES := proxy tests benchmarks $(wildcard evaluators)
+SOURCES := proxy tests benchmarks dashboards $(wildcard evaluators)
 
-.PHONY: run demo test lint lock bench clean
+.PHONY: run demo test lint dashboards lock bench clean
 
 run: $(VENV)/.installed
 	@exec $(BIN)/weighbridge serve --config $(CONFIG)
@@ -26,6 +26,10 @@ test: lint
 lint: $(VENV)/.tested
 	@$(BIN)/ruff check $(SOURCES)
 
+# Writes dashboards/grafana/*.json anew from the code beside it.
+dashboards: $(VENV)/.tested
+	@$(BIN)/python -m dashboards
+
 bench: $(VENV)/.installed
 	@set -e; for each in benchmarks/*.py; do echo "== $$each"; $(BIN)/python $$each; done
 
@@ -35,7 +39,7 @@ lock: $(VENV)/.locking
 
 clean:
 	@rm -rf $(VENV) .cache build dist .pytest_cache .ruff_cache .hypothesis weighbridge.egg-info
-	@find proxy tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find proxy tests benchmarks dashboards -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each stamp is younger than what it was made from, so a second run installs nothing.
 $(VENV)/bin/python:

@@ -179,6 +179,7 @@ class Call(msgspec.Struct, kw_only=True):
     outcome: str | None = None  # set once, by whatever ended the call
     refused_status: int | None = None  # the status of our own answer, where we gave one
     toll: Toll = msgspec.field(default_factory=lambda: Toll())
+    is_open: bool = False  # it stands in the journal as let through
     settled: bool = False
     tier: str | None = None  # the rule of `tiers` that put another model in the place of the one asked for
     attempts: int = 0  # at upstreams, those included that failed and were followed by another

@@ -6,6 +6,7 @@ Secrets never stand in the file: `key: env:NAME` names the environment variable 
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import typing
@@ -104,6 +105,21 @@ class Journal(_Section):
     retain_bytes: int = 4 * 1024 * 1024 * 1024  # … and the oldest of them while all are larger than this
 
 
+class Shown(_Section):
+    """How many have series of their own in /metrics; all others are added up."""
+
+    agents: int = 200
+    models: int = 200  # sets of upstream, operation and model with counters …
+    histograms: int = 50  # … and with histograms: a hundred series each
+
+
+class Fleet(_Section):
+    """When an agent is silent for too long."""
+
+    silence: dict[str, float] = {}  # agent or pattern → seconds; the first that fits counts, and 0 is never
+    learn_days: float = 3.0  # how long an agent is watched before what was learned of it counts
+
+
 class Config(_Section):
     """The whole configuration of one Weighbridge."""
 
@@ -124,6 +140,8 @@ class Config(_Section):
     prices: list[Price] = []
     capture: Capture = Capture()
     journal: Journal = Journal()
+    metrics: Shown = Shown()
+    fleet: Fleet = Fleet()
     notify: Notify = Notify()
 
     @property
@@ -208,10 +226,15 @@ def _cross_check(config: Config, environment: typing.Mapping[str, str], faults: 
     check_routes(config.upstreams, environment, faults)
     if not config.upstreams and not config.demo:
         faults.add("upstreams", "is empty and the demo is off: there is nowhere to send a call; name at least one upstream")
-    for section in ("limits", "journal"):
+    for section in ("limits", "journal", "metrics"):
         for field, number in msgspec.structs.asdict(getattr(config, section)).items():
             if number <= 0:
                 faults.add(f"{section}.{field}", "must be greater than 0")
+    for pattern, seconds in config.fleet.silence.items():
+        if seconds is not None and not 0 <= seconds < math.inf:
+            faults.add(f"fleet.silence.{pattern}", "expected seconds, or 0 for an agent that is never silent for too long")
+    if config.fleet.learn_days is not None and not 0 <= config.fleet.learn_days < math.inf:
+        faults.add("fleet.learn_days", "expected 0 or more days")
     if config.capture.max_bytes <= 0:
         faults.add("capture.max_bytes", "must be greater than 0; to keep nothing, use `content: false`")
     check_keys(config.identity.keys, faults)

@@ -20,7 +20,7 @@ from proxy.controlplane import page, show
 from proxy.controlplane.answers import REPORTS, answer
 from proxy.controlplane.balances import Balances
 from proxy.controlplane.door import NotDone
-from proxy.controlplane.metrics import CONTENT_TYPE, Metrics
+from proxy.controlplane.metrics import Metrics
 from proxy.controlplane.reports import BadQuestion, Report
 from proxy.controlplane.samples import SampleReceiver
 from proxy.controlplane.store import Keeper, QueryTooLong, StoreAway
@@ -99,9 +99,10 @@ class Admin:
             return web.json_response({"status": "not ready", "message": f"the data plane was {heard}; see the log of weighbridge serve"}, status=503)
         return web.json_response({"status": "ready", "data_plane": f"heard of {age:.1f} s ago"})
 
-    async def show_metrics(self, _: web.Request) -> web.Response:
-        text = await asyncio.get_running_loop().run_in_executor(self._threads, self._metrics.render)
-        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
+    async def show_metrics(self, request: web.Request) -> web.Response:
+        accept = request.headers.get("Accept", "")
+        text, kind = await asyncio.get_running_loop().run_in_executor(self._threads, self._metrics.scrape, accept)
+        return web.Response(body=text, headers={"Content-Type": kind})
 
     async def answer_report(self, request: web.Request) -> web.Response:
         """`/api/report`, `/api/calls`, `/api/budgets` and so on; `format=csv` or `json`."""

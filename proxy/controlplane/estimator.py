@@ -24,6 +24,7 @@ from proxy.config import Config
 from proxy.controlplane import tokens
 from proxy.controlplane.events import Weighed
 from proxy.controlplane.journal_writer import JournalWriter
+from proxy.controlplane.metrics.errors import EstimateErrors
 from proxy.controlplane.ratios import Ratios
 from proxy.controlplane.schema import TOKENIZER
 from proxy.controlplane.settlement import Precedence, adjust
@@ -43,6 +44,7 @@ class Estimator:
     def __init__(self, config: Config, book: Book, writer: JournalWriter, precedence: Precedence, redact: Callable[[str], str], state: Path) -> None:
         self.corrected = 0
         self.learned = 0
+        self.errors = EstimateErrors()
         self.content: deque[Content] = deque(maxlen=1000)
         self._capture = config.capture
         self._book = book
@@ -137,10 +139,14 @@ class Estimator:
         if not model:
             return
         if sample.output_tokens and sample.output_bytes and sample.output_bytes == _text_bytes(sample):
-            self.learned += self._ratios.learn(model, sample.output_tokens, _count_output(sample, model), "output")
+            self._compare(model, sample.output_tokens, _count_output(sample, model), "output")
         if sample.input_tokens and sample.request and len(sample.request) == sample.request_bytes:
             counted = tokens.estimate_prompt(sample.request, sample.format, model, sample.request_bytes)
-            self.learned += self._ratios.learn(model, sample.input_tokens, counted, "input")
+            self._compare(model, sample.input_tokens, counted, "input")
+
+    def _compare(self, model: str, reported: int, counted: int, kind: str) -> None:
+        self.errors.count(kind, counted * self._ratios.ratio(model, kind), reported)
+        self.learned += self._ratios.learn(model, reported, counted, kind)
 
     def _keep(self, sample: Sample) -> None:
         most = self._capture.max_bytes

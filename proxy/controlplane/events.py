@@ -29,10 +29,18 @@ class Weighed(msgspec.Struct):
     operation: str
     outcome: str
     duration_ns: int | None = None
+    task: str | None = None
     team: str | None = None
+    trace_id: str | None = None
     stream: bool = False
     model: str | None = None
     model_asked: str | None = None
+    request_bytes: int = 0
+    attempts: int = 1
+    tried: str | None = None
+    upstream_key: str | None = None
+    attempt_of: str | None = None
+    finish: str | None = None
     usage_source: str = "none"
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -45,6 +53,11 @@ class Weighed(msgspec.Struct):
     first_token_ns: int | None = None
     output_token_ns: int | None = None
     added_ns: int | None = None
+    waited_ns: int = 0
+    limit_requests: int | None = None
+    remaining_requests: int | None = None
+    limit_tokens: int | None = None
+    remaining_tokens: int | None = None
     charged: dict[str, int] = {}
 
 

@@ -16,9 +16,9 @@ from proxy.controlplane.balances import Balances
 from proxy.controlplane.estimator import Estimator
 from proxy.controlplane.forecast import look_ahead
 from proxy.controlplane.loader import Loader
+from proxy.controlplane.metrics.pulse import collect_pulse
 from proxy.controlplane.samples import SampleReceiver
 from proxy.controlplane.show import write_scope
-from proxy.record import Pulse
 from proxy.toll.terms import UNITS, Balance
 
 MAX_ACCOUNTS = 200
@@ -29,25 +29,6 @@ _FIGURES = (
     ("forecast", "What an account will have spent at the end of its window, by the rate so far."),
 )
 _GAUGE, _COUNTER = GaugeMetricFamily, CounterMetricFamily
-_PULSE = (
-    ("in_flight", _GAUGE, "weighbridge_in_flight_calls", "Calls being carried now."),
-    ("opened", _COUNTER, "weighbridge_opened_calls", "Calls let through since the data plane started."),
-    ("settled", _COUNTER, "weighbridge_settled_calls", "Calls ended since the data plane started."),
-    ("samples_sent", _COUNTER, "weighbridge_samples_sent", "Samples that the data plane handed over."),
-    (
-        "samples_dropped",
-        _COUNTER,
-        "weighbridge_samples_dropped",
-        "Samples dropped because the socket was full or absent, or sent without their prompt because too many calls ran.",
-    ),
-    ("journal_lines", _COUNTER, "weighbridge_journal_lines_written", "Lines written to the journal."),
-    ("journal_bytes", _COUNTER, "weighbridge_journal_bytes_written", "Bytes written to the journal."),
-    ("journal_waiting", _GAUGE, "weighbridge_journal_waiting_lines", "Lines in memory because the disk refuses them."),
-    ("journal_lost", _COUNTER, "weighbridge_journal_lost_lines", "Lines given up. Must stay 0."),
-    ("upstream_connections", _GAUGE, "weighbridge_upstream_connections", "Open connections to upstreams."),
-    ("estimates", _COUNTER, "weighbridge_estimated_calls", "Calls whose usage had to be estimated."),
-    ("unread", _COUNTER, "weighbridge_unread_pieces", "Pieces of answers that could not be understood."),
-)  # fmt: skip
 
 
 def make_gauges(loader: Loader, receiver: SampleReceiver, estimator: Estimator) -> Callable[[], Iterator[Metric]]:
@@ -58,7 +39,7 @@ def make_gauges(loader: Loader, receiver: SampleReceiver, estimator: Estimator) 
         if age is not None:
             yield _GAUGE("weighbridge_pulse_age_seconds", "Time since the data plane was last heard of.", age)
         if receiver.pulse is not None:
-            yield from _collect_pulse(receiver.pulse, receiver.worst_lag_ns)
+            yield from collect_pulse(receiver.pulse, receiver.worst_lag_ns)
         reader = loader.reader
         counters = (
             ("weighbridge_journal_lines_loaded", "Journal lines loaded into the database.", reader.lines),
@@ -76,16 +57,22 @@ def make_gauges(loader: Loader, receiver: SampleReceiver, estimator: Estimator) 
         )
         for name, text, value in counters:
             yield _COUNTER(name, text, value)
+        yield _collect_drops(receiver)
+        yield from estimator.errors.collect()
         yield _GAUGE("weighbridge_journal_lag_bytes", "Bytes of the journal that are not loaded yet.", reader.waiting_bytes())
 
     return collect
 
 
-def _collect_pulse(pulse: Pulse, lag_ns: int) -> Iterator[Metric]:
-    for field, kind, name, text in _PULSE:
-        yield kind(name, text, getattr(pulse, field))
-    yield _GAUGE("weighbridge_loop_lag_seconds", "The longest that the data plane's event loop stood still in the last minute.", lag_ns / 1e9)
-    yield _GAUGE("weighbridge_data_plane_start_time_seconds", "When the data plane started, since the Unix epoch.", pulse.started_ns / 1e9)
+def _collect_drops(receiver: SampleReceiver) -> Metric:
+    """What was given up on the way to whoever only looks on; accounts are never."""
+    dropped = _COUNTER("weighbridge_dropped", "What was dropped, and why; never a record.", labels=["what", "reason"])
+    if (pulse := receiver.pulse) is not None:
+        dropped.add_metric(["samples", "socket_full"], pulse.samples_dropped)
+        dropped.add_metric(["content", "too_many_running"], pulse.prompts_dropped)
+    dropped.add_metric(["samples", "estimator_behind"], receiver.dropped)
+    dropped.add_metric(["samples", "malformed"], receiver.malformed)
+    return dropped
 
 
 def make_budget_gauges(balances: Balances, clock_ns: Callable[[], int] = time.time_ns) -> Callable[[], Iterator[Metric]]:

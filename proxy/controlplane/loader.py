@@ -29,7 +29,13 @@ _FAILURES = 3
 class Loader:
     """Owns the journal reader and the writing side of the store."""
 
-    def __init__(self, config: Config, observers: list[Callable[[list[Weighed]], None]], content: deque[Content]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        observers: list[Callable[[list[Weighed]], None]],
+        content: deque[Content],
+        welcome: Callable[[Store], None] = lambda store: None,
+    ) -> None:
         self.stopping = threading.Event()
         self.reader = JournalReader(config.journal_dir)
         self.keeper = Keeper(config.database, self.stopping.wait)
@@ -37,6 +43,8 @@ class Loader:
         self._journal = config.journal
         self._observers = observers
         self._content = content
+        self._welcome = welcome  # told of the first store that is opened, before anything is loaded into it
+        self._is_welcome = False
         self._failed_in_a_row = 0
         self._pruned = 0.0
         self._wake = threading.Event()
@@ -65,6 +73,9 @@ class Loader:
                 return
             try:
                 self.reader.restore(store, seen=self.keeper.rebuilds > rebuilds)
+                if not self._is_welcome:
+                    self._is_welcome = True
+                    self._welcome(store)
                 self._load(store)
             except (duckdb.Error, OSError) as error:
                 self._recover(error)

@@ -1,9 +1,9 @@
 """The control plane's process: loads the journal, receives samples, answers on the admin port.
 
-Started by `proxy.supervise` as `python -m proxy.controlplane.plane`. Five threads work: the loader (journal → database), the
-receiver (sample socket), the estimator (tokens), the balances (journal → ledger), the notifier (figures → notices); the event loop
-only serves HTTP. Ends on SIGTERM after loading what is left, or when its parent is gone; SIGHUP lets it read its config again. May be
-killed at any moment: the journal holds everything.
+Started by `proxy.supervise` as `python -m proxy.controlplane.plane`. Six threads work: the loader (journal → database), the
+receiver (sample socket), the estimator (tokens), the balances (journal → ledger), the fleet (open tasks), the notifier (figures →
+notices); the event loop only serves HTTP. Ends on SIGTERM after loading what is left, or when its parent is gone; SIGHUP lets it read
+its config again. May be killed at any moment: the journal holds everything.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import uvloop
 from aiohttp import web
@@ -30,15 +31,18 @@ from proxy.controlplane.changes import list_keys, list_orders, make_changes
 from proxy.controlplane.desk import Desk
 from proxy.controlplane.door import Door, add_list
 from proxy.controlplane.estimator import Estimator
+from proxy.controlplane.fleet import Fleet
 from proxy.controlplane.gauges import make_budget_gauges, make_gauges
 from proxy.controlplane.journal_writer import JournalWriter
 from proxy.controlplane.loader import Loader
 from proxy.controlplane.metrics import Metrics
+from proxy.controlplane.metrics.fleet import make_fleet_gauges
 from proxy.controlplane.notices.notifier import Notifier
 from proxy.controlplane.notices.trial import make_change as make_trial
 from proxy.controlplane.reloader import Reloader
 from proxy.controlplane.samples import SampleReceiver, bind
 from proxy.controlplane.settlement import Precedence, Settlement, make_price
+from proxy.controlplane.store import Store
 from proxy.hosts import make_check
 from proxy.log import open_log, redact_log
 from proxy.pricing.providers import Providers, load_book
@@ -56,15 +60,16 @@ class ControlPlane:
     def __init__(self, config: Config, config_path: str | None) -> None:
         config.journal_dir.mkdir(parents=True, exist_ok=True)
         self.stopping = threading.Event()
-        self.metrics = Metrics(config.upstreams, find_version())
+        self.metrics = Metrics(config.upstreams, find_version(), config.metrics)
         self.receiver = SampleReceiver(bind(config.sample_socket))
         self.journal = JournalWriter(config.journal_dir, config.journal.segment_bytes)
         redact = make_redactor(config)
         book, precedence = load_book(config), Precedence()
         self.estimator = Estimator(config, book, self.journal, precedence, redact, Path(config.state_dir) / "token-ratios.json")
-        self.loader = Loader(config, [self.metrics.observe, self.estimator.observe], self.estimator.content)
+        self.fleet = Fleet(config.fleet)
+        self.loader = Loader(config, [self.metrics.observe, self.fleet.observe, self.estimator.observe], self.estimator.content, self._remember)
         self.settlement = Settlement(
-            lambda sql, values: self.loader.keeper.store.query(sql, values),
+            self._query,
             self.loader.catch_up,
             config.journal_dir,
             self.journal,
@@ -74,11 +79,23 @@ class ControlPlane:
         self.balances = Balances(config)
         self.desk = Desk(config.orders, self.journal, config.identity.keys)
         self.reloader = Reloader(config_path, config, self.desk, self.take)
-        self.metrics.gauges += [make_gauges(self.loader, self.receiver, self.estimator), make_budget_gauges(self.balances)]
+        self.metrics.gauges += [
+            make_gauges(self.loader, self.receiver, self.estimator),
+            make_budget_gauges(self.balances),
+            make_fleet_gauges(self.fleet, self.metrics.agents),
+        ]
         instance = f"{config.admin.host}:{config.admin.port}"
         self.notifier = Notifier(config.notify, config.notices, instance, self.metrics.collect, os.environ)
         self.metrics.gauges.append(self.notifier.collect)
         self._threads: list[threading.Thread] = []
+
+    def _query(self, sql: str, values: Sequence[Any]) -> tuple[list[str], list[tuple]]:
+        return self.loader.keeper.store.query(sql, values)
+
+    def _remember(self, store: Store) -> None:
+        """Take from the database which agents there are; those that were seen last have series of their own again."""
+        for agent, team, last_s in self.fleet.restore(store.query):
+            self.metrics.agents.seat(agent, team, int(last_s * 1e9))
 
     def start(self, ended: Callable[[], None]) -> None:
         """Start the threads. `ended` is called when one ends, also by a defect: then the process must end too."""
@@ -94,6 +111,7 @@ class ControlPlane:
             "samples": lambda: self.receiver.run(self.stopping),
             "estimator": lambda: self.estimator.run(self.receiver.samples, self.stopping),
             "balances": lambda: self.balances.run(self.stopping),
+            "fleet": lambda: self.fleet.run(self._query, self.stopping),
             "notices": lambda: self.notifier.run(self.stopping),
         }
         for name, work in jobs.items():
@@ -103,8 +121,9 @@ class ControlPlane:
     def take(self, config: Config) -> None:
         """Go on with a changed config."""
         book = load_book(config)
-        self.metrics.know(config.upstreams)
+        self.metrics.configure(config.upstreams, config.metrics)
         self.balances.configure(config)
+        self.fleet.configure(config.fleet)
         self.notifier.configure(config.notify)
         self.estimator.configure(config, book, make_redactor(config))
         self.settlement.configure(make_price(book, Providers(book, config.upstreams)))

@@ -201,7 +201,7 @@ def _field(column: str, value: Any, unit: str) -> Any:
 
 
 def build_json(report: Report) -> dict[str, Any]:
-    """The report as an object: rows by column name; each sum of money also as `…_usd`, an exact decimal in a string."""
+    """The report as an object: rows by column name; money also as `…_usd`, an exact decimal in a string, and a scope as `scope_text`."""
     rows = []
     for row in report.rows:
         item = dict(zip(report.columns, row, strict=True))
@@ -212,6 +212,8 @@ def build_json(report: Report) -> dict[str, Any]:
                 item[rename(column)] = None if value is None else write_moment(value)
             elif column.endswith("_amount") and item["unit"] == "usd":
                 item[rename(column) + "_usd"] = None if value is None else write_usd(value)
+            elif isinstance(value, dict):
+                item[f"{column}_text"] = write_scope(value)
         rows.append(item)
     return {"report": report.name, "columns": report.columns, "rows": rows, "note": report.note}
 

@@ -39,6 +39,12 @@ class Breaker:
             return self._until_s - now_s
         return _PROBING_S if self._probe else 0.0
 
+    def state(self, now_s: float) -> int:
+        """0 closed, 1 half open, 2 open."""
+        if not self._is_open:
+            return 0
+        return 2 if now_s < self._until_s else 1
+
     def enter(self) -> int:
         """Let a call through that `wait_s` had nothing against. Its ticket."""
         if self._is_open:

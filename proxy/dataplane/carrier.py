@@ -110,6 +110,7 @@ class Carrier:
             )
         )  # fmt: skip
         self.opened += 1
+        call.is_open = True
 
     def _open_again(self, call: Call) -> None:
         """Another attempt: where it goes, and what is reserved for it; of what an earlier one had reserved nothing is left."""

@@ -15,6 +15,7 @@ from proxy.dataplane.outbox import Outbox
 from proxy.dataplane.route import Lane
 from proxy.dataplane.sign import Signer
 from proxy.dataplane.upstream import Pool
+from proxy.record import KeyState, UpstreamState
 
 
 class Lanes:
@@ -56,10 +57,22 @@ class Lanes:
             pool.close()
         return sum(len(pool.connections) for pool in (*self.pools.values(), *self._retired))
 
+    def states(self, now_s: float) -> list[UpstreamState]:
+        """How all upstreams and their keys stand."""
+        return [_describe(lane, now_s) for lane in self.by_name.values()]
+
     def close(self) -> None:
         """Close all connections that are idle."""
         for pool in self.pools.values():
             pool.close()
+
+
+def _describe(lane: Lane, now_s: float) -> UpstreamState:
+    keys = [
+        KeyState(name=key.name or "", breaker=key.breaker.state(now_s), opened=key.breaker.opened, is_parked=now_s < key.parked_until_s)
+        for key in lane.keyring.keys
+    ]
+    return UpstreamState(name=lane.name, quota_refused=lane.quota.refused, keys=keys)
 
 
 def _make_lane(name: str, upstream: Upstream, before: Lane | None) -> Lane:

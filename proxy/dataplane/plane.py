@@ -129,13 +129,16 @@ class DataPlane:
         connections = self.traffic.lanes.reap()
         self._gate.tick(time.time_ns())
         self._follower.catch_up_corrections()
+        in_flight, open_now = len(self.traffic.in_flight), self.traffic.opened - self._settler.closed
         self._samples.pulse(
             Pulse(
-                pid=os.getpid(), started_ns=self._started_ns, at_ns=time.time_ns(), in_flight=len(self.traffic.in_flight), opened=self.traffic.opened,
-                settled=self._settler.settled, samples_sent=self._samples.sent, samples_dropped=self._samples.dropped,
+                pid=os.getpid(), started_ns=self._started_ns, at_ns=time.time_ns(), in_flight=in_flight, opened=self.traffic.opened,
+                settled=self._settler.settled, gap=max(0, open_now - max(in_flight, self.traffic.carrying)), defects=self._settler.defects,
+                samples_sent=self._samples.sent, samples_dropped=self._samples.dropped, prompts_dropped=self._samples.bare,
                 journal_lines=self._journal.lines, journal_bytes=self._journal.bytes, journal_waiting=self._journal.waiting,
                 journal_lost=self._journal.lost, upstream_connections=connections,
                 loop_lag_ns=self.beat.take_worst_ns(), estimates=self._settler.estimates, unread=self._settler.unread,
+                upstreams=self.traffic.lanes.states(now), limits=self._gate.counts(),
             )
         )  # fmt: skip
 

@@ -21,11 +21,12 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class SampleSender:
-    """Sends samples and pulses; `sent` and `dropped` count samples only, `dropped` also those that go without their prompt."""
+    """Sends samples and pulses; `sent` and `dropped` count samples, `bare` those that go without their prompt."""
 
     def __init__(self, path: Path) -> None:
         self.sent = 0
         self.dropped = 0
+        self.bare = 0
         self._path = str(path)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
@@ -37,7 +38,7 @@ class SampleSender:
         """What is kept of a prompt while its call runs: its beginning, or nothing where those of all calls are too much. `let_go` ends it."""
         kept = prompt[:_MAX_PROMPT_BYTES]
         if self._kept_bytes + len(kept) > _MAX_KEPT_BYTES:
-            self.dropped += 1
+            self.bare += 1
             return None
         self._kept_bytes += len(kept)
         return kept

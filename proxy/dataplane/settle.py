@@ -44,6 +44,7 @@ class Settler:
     ) -> None:  # fmt: skip
         self.redact = redact
         self.settled = 0
+        self.closed = 0  # of those that were opened
         self.estimates = 0
         self.unread = 0
         self.defects = 0
@@ -72,6 +73,7 @@ class Settler:
             return
         call.settled = True
         self.settled += 1
+        self.closed += call.is_open
         usage, source, priced = None, "none", _UNKNOWN
         try:
             usage, source = self._weigh(call)

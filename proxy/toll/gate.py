@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 
 from proxy.call import RateLimits
+from proxy.record import LimitState
 from proxy.rules import Headroom as HeadroomRule
 from proxy.rules import RateLimit
 from proxy.toll.headroom import Headroom
@@ -93,6 +94,18 @@ class Gate:
     def states(self, now_ns: int) -> list[Standing]:
         """How the accounts of all rate limits stand that were used lately."""
         return self._rates.states(self._steady(now_ns))
+
+    def counts(self) -> list[LimitState]:
+        """How many calls each limit counts and holds back."""
+        waiting = self._queue.count_waiting()
+        running = {(name, False): count for name, count in self._rates.count_running().items()}
+        running |= {(name, True): count for name, count in self._headroom.count_running().items()}
+        found = []
+        for name, is_provider in sorted({*running, *waiting}):
+            key = (name, is_provider)
+            shown = f"headroom/{name}" if is_provider else name
+            found.append(LimitState(name=shown, running=running.get(key, 0), waiting=waiting.get(key, 0)))
+        return found
 
     def _attempt(self, id: str, ask: tuple, now_ns: int, passed: int) -> Wait | None:
         subject, credential, input_tokens, output_tokens = ask

@@ -242,6 +242,13 @@ class Headroom:
         known.learn(limits, status, sent_ns, came_ns, now_ns)
         return [known.line] if known.line.count else []
 
+    def count_running(self) -> dict[str, int]:
+        """Running calls by upstream, of those whose provider has told its limits."""
+        running: dict[str, int] = {}
+        for known, _ in self._entries.values():
+            running[known.name[0]] = running.get(known.name[0], 0) + 1
+        return running
+
     def sweep(self, now_ns: int) -> None:
         """Forget some of what has not been used for a while and is as if new."""
         self._known.sweep(now_ns)

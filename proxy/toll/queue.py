@@ -31,6 +31,15 @@ class FairQueue:
         """How many calls wait."""
         return sum(line.count for line in self._lines)
 
+    def count_waiting(self) -> dict[tuple[str, bool], int]:
+        """Waiting calls by (what they wait for, whether it is a provider's own limit)."""
+        waiting: dict[tuple[str, bool], int] = {}
+        for line in self._lines:
+            if line.count and (found := line.first.found) is not None:
+                name = (found.limit, found.refusal == "policy_upstream_limited")
+                waiting[name] = waiting.get(name, 0) + line.count
+        return waiting
+
     async def wait(self, id: str, agent: str, ask: tuple, found: Wait) -> int:
         """Wait until the call is in; nanoseconds waited. Raises `Refusal` where it may not wait, must go, or has waited long enough.
 

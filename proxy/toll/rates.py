@@ -234,6 +234,15 @@ class Rates:
         """How all accounts stand that were used lately."""
         return [standing for limit in self._limits for account in limit.accounts.values() for standing in _describe(account, now_ns)]
 
+    def count_running(self) -> dict[str, int]:
+        """Running calls by the names of the limits that count them."""
+        running = {limit.rule.name: 0 for limit in self._limits}
+        for entry in self._entries.values():
+            for account, _ in entry.claims:
+                name = account.limit.rule.name
+                running[name] = running.get(name, 0) + 1
+        return running
+
     def sweep(self, now_ns: int) -> None:
         """Forget some of the accounts that are idle."""
         for limit in self._limits:

@@ -27,7 +27,7 @@ from proxy.rules import Budget
 from tests.controlplane.conftest import START_NS, call
 
 NOW_NS = START_NS + 10**12
-PULSE = b"P" + msgspec.msgpack.encode(Pulse(**{field.name: 7 for field in msgspec.structs.fields(Pulse)}))
+PULSE = b"P" + msgspec.msgpack.encode(Pulse(**{field.name: 7 for field in msgspec.structs.fields(Pulse) if field.required}))
 
 
 @asynccontextmanager

@@ -22,7 +22,7 @@ def test_the_state_of_both_planes_is_shown(tmp_path) -> None:
     found = read(plane.metrics)
     assert found["weighbridge_database_rebuilds_total"] == found["weighbridge_journal_lag_bytes"] == 0
     assert "weighbridge_in_flight_calls" not in found
-    plane.receiver.take(b"P" + msgspec.msgpack.encode(Pulse(**{field.name: 10**9 for field in msgspec.structs.fields(Pulse)})))
+    plane.receiver.take(b"P" + msgspec.msgpack.encode(Pulse(**{field.name: 10**9 for field in msgspec.structs.fields(Pulse) if field.required})))
     plane.loader.reader.torn = 3
     found = read(plane.metrics)
     assert found["weighbridge_in_flight_calls"] == found["weighbridge_journal_lost_lines_total"] == 10**9

@@ -16,7 +16,7 @@ from proxy.record import Pulse, Sample
 
 ENCODE = msgspec.msgpack.Encoder().encode
 SAMPLE = Sample(id="call-1", agent="a", format="openai_chat", usage_source="estimated", text="hello")
-PULSE = Pulse(**{field.name: 7 for field in msgspec.structs.fields(Pulse)})
+PULSE = Pulse(**{field.name: 7 for field in msgspec.structs.fields(Pulse) if field.required})
 
 
 def test_samples_and_pulses_arrive(tmp_path: Path) -> None:

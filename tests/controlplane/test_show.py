@@ -65,6 +65,12 @@ def test_json_has_integers_and_exact_dollars() -> None:
     assert (rows[1]["cost_nano_usd"], rows[1]["cost_usd"], rows[1]["last_seen_ns"]) == (1_234_000, "0.001234", 1_790_000_000_123_456_789)
 
 
+def test_json_has_a_scope_as_text_too() -> None:
+    report = Report("budgets", ["budget", "scope", "unit"], [["each", {"agent": "a", "model": "m"}, "calls"]])
+    (row,) = json.loads(show.write(report, "json"))["rows"]
+    assert (row["scope"], row["scope_text"]) == ({"agent": "a", "model": "m"}, "agent=a model=m")
+
+
 @pytest.mark.parametrize(
     ("span", "text"),
     [(840_000, "840 µs"), (12_340_000, "12.3 ms"), (999_900_000, "1.00 s"), (1_240_000_000, "1.24 s"), (200_000_000_000, "3 min 20 s")],

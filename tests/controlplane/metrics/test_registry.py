@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
 from prometheus_client.parser import text_string_to_metric_families
 
+from proxy.config import Shown
 from proxy.controlplane.events import Batch, Weighed, parse
-from proxy.controlplane.metrics import MAX_MODELS, Metrics
+from proxy.controlplane.metrics import Metrics
 from tests.controlplane.conftest import call
 
 
@@ -61,15 +63,15 @@ def test_labels_are_bounded_whatever_callers_send() -> None:
     metrics = Metrics(["openai"])
     metrics.observe(weigh(*(call(n, model=f"model-{n}", upstream=f"upstream-{n}", outcome=f"outcome-{n}", operation=f"op-{n}") for n in range(500))))
     text = metrics.render().decode()
-    assert len(set(re.findall(r'gen_ai_request_model="([^"]*)"', text))) == MAX_MODELS + 1
+    assert len(set(re.findall(r'gen_ai_request_model="([^"]*)"', text))) == Shown().models + 1
     assert set(re.findall(r'upstream="([^"]*)"', text)) == {"other"}
     assert set(re.findall(r'outcome="([^"]*)"', text)) == {"other"}
     assert sum(value for name, value in read(metrics).items() if name.startswith("weighbridge_calls_total")) == 500
 
 
-def test_there_is_no_label_of_an_agent() -> None:
+def test_no_label_holds_a_task_or_a_session() -> None:
     metrics = Metrics(["openai"])
-    metrics.observe(weigh(call(1, agent="secret-agent", task="secret-task")))
+    metrics.observe(weigh(call(1, agent="a", task="secret-task", session="secret-session")))
     assert "secret" not in metrics.render().decode()
 
 
@@ -77,3 +79,39 @@ def test_a_model_name_cannot_break_the_text() -> None:
     metrics = Metrics([])
     metrics.observe(weigh(call(1, model='m"}\n# evil\\')))
     assert any("evil" in name for name in read(metrics))
+
+
+def test_a_part_that_fails_hides_no_other_and_is_counted() -> None:
+    metrics = Metrics([])
+
+    def fail() -> list:
+        raise ZeroDivisionError
+
+    metrics.gauges.insert(0, fail)
+    metrics.observe(weigh(call(1)))
+    found = read(metrics)
+    assert found["weighbridge_metrics_failures_total{}"] == 1 and any(name.startswith("weighbridge_calls_total") for name in found)
+    assert found["weighbridge_metrics_series{}"] == len(found) - 1
+
+
+def test_scrapes_within_a_second_share_their_text() -> None:
+    now = [0.0]
+    metrics = Metrics([], clock=lambda: now[0])
+    first, kind = metrics.scrape()
+    metrics.observe(weigh(call(1)))
+    now[0] = 0.9
+    assert (metrics.scrape(), kind) == ((first, kind), "text/plain; version=0.0.4; charset=utf-8")
+    now[0] = 1.0
+    assert metrics.scrape()[0] != first
+
+
+def test_the_newest_traced_call_of_a_bucket_is_its_exemplar() -> None:
+    metrics = Metrics(["demo"])
+    metrics.observe(weigh(*(call(number, model="m", trace_id=f"{number:032x}") for number in (1, 2)), call(3, model="m")))
+    text, kind = metrics.scrape("application/openmetrics-text;version=1.0.0")
+    assert kind.startswith("application/openmetrics-text")
+    marked = [one for family in parse_open(text.decode()) for one in family.samples if one.exemplar]
+    assert [(one.name, one.labels["le"], one.exemplar.labels) for one in marked] == [
+        ("gen_ai_client_operation_duration_seconds_bucket", "1.28", {"trace_id": f"{2:032x}"})
+    ]
+    assert abs(float(marked[0].exemplar.timestamp) - (1_790_000_002 + 1.000000002)) < 0.01

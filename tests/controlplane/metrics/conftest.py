@@ -1,0 +1,37 @@
+"""What a scrape says, by sample; and calls as they are counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import pytest
+from prometheus_client.core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from proxy.controlplane.events import Batch, Weighed, parse
+from proxy.controlplane.metrics.text import merge, write
+from tests.controlplane.conftest import call
+
+
+def weigh_call(number: int, **other: object) -> Weighed:
+    return parse(call(number, **other)[:-1], Batch())[1]
+
+
+def read_families(families: Iterable[Metric]) -> dict[str, float]:
+    """`name{label=value,…}` without the prefix `weighbridge_`, labels in order → value."""
+    found = {}
+    for family in text_string_to_metric_families(write(merge(families), False).decode()):
+        for sample in family.samples:
+            labels = ",".join(f"{name}={value}" for name, value in sorted(sample.labels.items()))
+            found[f"{sample.name.removeprefix('weighbridge_')}{{{labels}}}"] = sample.value
+    return found
+
+
+@pytest.fixture
+def weigh() -> Callable[..., Weighed]:
+    return weigh_call
+
+
+@pytest.fixture
+def read() -> Callable[[Iterable[Metric]], dict[str, float]]:
+    return read_families
