@@ -18,6 +18,7 @@ import msgspec
 
 from proxy.document import Fault, Faults, read
 from proxy.hosts import is_loopback
+from proxy.notify import Notify, check_notify, list_secrets
 from proxy.routes import check_routes
 from proxy.rules import Budget, Headroom, Key, Ledger, RateLimit, Reserving, check_keys, check_rules
 from proxy.tiers import Tier, check_tiers
@@ -141,6 +142,7 @@ class Config(_Section):
     journal: Journal = Journal()
     metrics: Shown = Shown()
     fleet: Fleet = Fleet()
+    notify: Notify = Notify()
 
     @property
     def journal_dir(self) -> Path:
@@ -161,6 +163,10 @@ class Config(_Section):
     @property
     def orders(self) -> Path:
         return Path(self.state_dir) / "orders.json"
+
+    @property
+    def notices(self) -> Path:
+        return Path(self.state_dir) / "notices.json"
 
     @property
     def kept(self) -> Path:
@@ -184,8 +190,8 @@ class Config(_Section):
         proxies = [proxy for one in self.upstreams.values() if one.proxy is not None and (proxy := find_proxy(one.proxy, os.environ))]
         signing = [os.environ.get(name) for name in _OF_AWS if any(one.sign for one in self.upstreams.values())]
         ledger = urlsplit(self.redis_url() or "").password
-        values = (*keys, *signing, ledger, ledger and unquote(ledger), *(one.password for one in proxies), *(one.credentials for one in proxies))
-        return [value for value in values if value]
+        values = [*keys, *signing, ledger, ledger and unquote(ledger), *(one.password for one in proxies), *(one.credentials for one in proxies)]
+        return [value for value in (*values, *list_secrets(self.notify, os.environ)) if value]
 
 
 def load(path: Path | str | None, environment: typing.Mapping[str, str] = os.environ) -> Config:
@@ -235,6 +241,7 @@ def _cross_check(config: Config, environment: typing.Mapping[str, str], faults: 
     check_rules(config.budgets, config.rate_limits, config.headroom, config.reservation, config.ledger, faults)
     check_tiers(config.tiers, faults)
     check_exposure(config, faults)
+    check_notify(config.notify, environment, faults)
     if config.ledger.redis is not None and config.redis_url(environment) is None:
         variable = config.ledger.redis[4:] if config.ledger.redis.startswith("env:") else ""
         known = "expected redis://host[:port][/number], rediss://…, unix://… or env:NAME"

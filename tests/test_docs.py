@@ -16,6 +16,7 @@ import yaml
 from proxy.call import Rung
 from proxy.config import Config, Key, Listen, Price, Upstream, parse
 from proxy.errors import OUTCOMES
+from proxy.notify import Channel
 from proxy.record import Record
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,7 +47,7 @@ def test_every_key_stands_in_the_example() -> None:
 
 
 def test_the_fields_of_list_entries_are_named_in_the_example() -> None:
-    for section in (Price, Key):
+    for section in (Price, Key, Channel):
         for field in msgspec.structs.fields(section):
             assert f"`{field.name}`" in EXAMPLE, f"{section.__name__}.{field.name}"
 

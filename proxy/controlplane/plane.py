@@ -1,8 +1,8 @@
 """The control plane's process: loads the journal, receives samples, answers on the admin port.
 
-Started by `proxy.supervise` as `python -m proxy.controlplane.plane`. Four threads work: the loader (journal → database), the receiver
-(sample socket), the estimator (tokens), the fleet (open tasks); the event loop only serves HTTP. Ends on SIGTERM after loading what is
-left, or when its parent is gone; SIGHUP lets it read its config again. May be killed at any moment: the journal holds everything.
+Started by `proxy.supervise` as `python -m proxy.controlplane.plane`. Its threads are listed in `ControlPlane.start`; the event loop only
+serves HTTP. Ends on SIGTERM after loading what is left, or when its parent is gone; SIGHUP lets it read its config again. May be killed at
+any moment: the journal holds everything.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ from proxy.controlplane.journal_writer import JournalWriter
 from proxy.controlplane.loader import Loader
 from proxy.controlplane.metrics import Metrics
 from proxy.controlplane.metrics.fleet import make_fleet_gauges
+from proxy.controlplane.notices.notifier import Notifier
+from proxy.controlplane.notices.trial import make_change as make_trial
 from proxy.controlplane.reloader import Reloader
 from proxy.controlplane.samples import SampleReceiver, bind
 from proxy.controlplane.settlement import Precedence, Settlement, make_price
@@ -81,6 +83,9 @@ class ControlPlane:
             make_budget_gauges(self.balances),
             make_fleet_gauges(self.fleet, self.metrics.agents),
         ]
+        instance = f"{config.admin.host}:{config.admin.port}"
+        self.notifier = Notifier(config.notify, config.notices, instance, self.metrics.collect, os.environ)
+        self.metrics.gauges.append(self.notifier.collect)
         self._threads: list[threading.Thread] = []
 
     def _query(self, sql: str, values: Sequence[Any]) -> tuple[list[str], list[tuple]]:
@@ -105,6 +110,7 @@ class ControlPlane:
             "samples": lambda: self.receiver.run(self.stopping),
             "estimator": lambda: self.estimator.run(self.receiver.samples, self.stopping),
             "fleet": lambda: self.fleet.run(self._query, self.stopping),
+            "notices": lambda: self.notifier.run(self.stopping),
         }
         for name, work in jobs.items():
             self._threads.append(threading.Thread(target=keep, args=(work,), name=name, daemon=True))
@@ -116,15 +122,17 @@ class ControlPlane:
         self.metrics.configure(config.upstreams, config.metrics)
         self.balances.configure(config)
         self.fleet.configure(config.fleet)
+        self.notifier.configure(config.notify)
         self.estimator.configure(config, book, make_redactor(config))
         self.settlement.configure(make_price(book, Providers(book, config.upstreams)))
 
     def add_routes(self, app: web.Application, door: Door, desk: Executor, threads: Executor) -> None:
         """Add what changes something: one at a time in the thread of the desk, but for what must wait for the database."""
         door.add(app, desk, [*make_changes(self.desk), self.reloader.make_change()])
-        door.add(app, threads, [self.settlement.change])
+        door.add(app, threads, [self.settlement.change, make_trial(self.notifier)])
         add_list(app, desk, "/api/orders", lambda: list_orders(self.desk))
         add_list(app, desk, "/api/keys", lambda: list_keys(self.desk))
+        add_list(app, threads, "/api/alerts", self.notifier.list_alerts)
 
     def stop(self) -> None:
         """Let the estimator write what it has, then load what is left."""
@@ -168,7 +176,15 @@ async def run(config: Config, config_path: str | None, admin: socket.socket, lif
     may_name = make_check(config.admin.host, config.admin.hosts)
     parts = [lambda app: plane.add_routes(app, door, desk, threads)]
     admin_port = Admin(
-        plane.loader.keeper, plane.loader.catch_up, plane.metrics, plane.balances, plane.receiver, threads, parts=parts, may_name=may_name
+        plane.loader.keeper,
+        plane.loader.catch_up,
+        plane.metrics,
+        plane.balances,
+        plane.receiver,
+        threads,
+        parts=parts,
+        may_name=may_name,
+        list_alerts=plane.notifier.list_alerts,
     )
     application = admin_port.build()
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
