@@ -17,6 +17,7 @@ import msgspec
 
 from proxy.document import Fault, Faults, read
 from proxy.hosts import is_loopback
+from proxy.otlp import Otlp, check_otlp
 from proxy.routes import check_routes
 from proxy.rules import Budget, Headroom, Key, Ledger, RateLimit, Reserving, check_keys, check_rules
 from proxy.tiers import Tier, check_tiers
@@ -123,6 +124,7 @@ class Config(_Section):
     prices: list[Price] = []
     capture: Capture = Capture()
     journal: Journal = Journal()
+    otlp: Otlp = Otlp()
 
     @property
     def journal_dir(self) -> Path:
@@ -166,7 +168,8 @@ class Config(_Section):
         proxies = [proxy for one in self.upstreams.values() if one.proxy is not None and (proxy := find_proxy(one.proxy, os.environ))]
         signing = [os.environ.get(name) for name in _OF_AWS if any(one.sign for one in self.upstreams.values())]
         ledger = urlsplit(self.redis_url() or "").password
-        values = (*keys, *signing, ledger, ledger and unquote(ledger), *(one.password for one in proxies), *(one.credentials for one in proxies))
+        owners = [word for one in proxies for word in (one.password, one.credentials)]
+        values = (*keys, *signing, ledger, ledger and unquote(ledger), *owners, *self.otlp.find_secrets(os.environ))
         return [value for value in values if value]
 
 
@@ -211,6 +214,7 @@ def _cross_check(config: Config, environment: typing.Mapping[str, str], faults: 
     check_keys(config.identity.keys, faults)
     check_rules(config.budgets, config.rate_limits, config.headroom, config.reservation, config.ledger, faults)
     check_tiers(config.tiers, faults)
+    check_otlp(config.otlp, config.capture.content, environment, faults)
     check_exposure(config, faults)
     if config.ledger.redis is not None and config.redis_url(environment) is None:
         variable = config.ledger.redis[4:] if config.ledger.redis.startswith("env:") else ""

@@ -18,10 +18,11 @@ LONGER: dict[str, int] = {}
 _SHARED = (
     "proxy.call", "proxy.record", "proxy.errors", "proxy.config", "proxy.rules", "proxy.routes", "proxy.orders", "proxy.wire", "proxy.pricing",
     "proxy.tiers", "proxy.toll", "proxy.reload", "proxy.token", "proxy.document", "proxy.log", "proxy.upstream", "proxy.redact", "proxy.hosts",
+    "proxy.otlp", "proxy.trace",
 )  # fmt: skip
 # What each part may import of ours, itself aside; the longest matching name decides.
 FLOORS: dict[str, tuple[str, ...]] = {
-    "proxy.call": (),
+    "proxy.call": ("proxy.record",),
     "proxy.record": (),
     "proxy.errors": (),
     "proxy.document": (),
@@ -29,7 +30,9 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "proxy.routes": ("proxy.document",),
     "proxy.tiers": ("proxy.document", "proxy.rules"),
     "proxy.upstream": ("proxy.document", "proxy.routes"),
-    "proxy.config": ("proxy.hosts", "proxy.document", "proxy.rules", "proxy.routes", "proxy.tiers", "proxy.upstream"),
+    "proxy.otlp": ("proxy.document",),
+    "proxy.trace": (),
+    "proxy.config": ("proxy.hosts", "proxy.document", "proxy.rules", "proxy.routes", "proxy.tiers", "proxy.upstream", "proxy.otlp"),
     "proxy.token": (),
     "proxy.redact": (),
     "proxy.hosts": (),
