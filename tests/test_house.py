@@ -56,6 +56,7 @@ BANNED_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "base
 # The named guards: the only places that may catch whatever comes; each counts or reports what it caught.
 GUARDS: dict[str, set[str]] = {
     "proxy/controlplane/tokens.py": {"_count_window"},
+    "proxy/controlplane/traces/export.py": {"Exporter._send", "Exporter._send_calls"},
     "proxy/dataplane/attempt.py": {"Attempt._ask"},
     "proxy/dataplane/edge.py": {"Edge._answer", "Edge.start"},
     "proxy/dataplane/meter.py": {"MeteredRelay._weigh", "MeteredRelay._hear"},

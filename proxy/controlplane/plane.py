@@ -1,9 +1,9 @@
 """The control plane's process: loads the journal, receives samples, answers on the admin port.
 
 Started by `proxy.supervise` as `python -m proxy.controlplane.plane`. Four threads work: the loader (journal → database), the
-receiver (sample socket), the estimator (tokens), the balances (journal → ledger); the event loop only serves HTTP. Ends on SIGTERM
-after loading what is left, or when its parent is gone; SIGHUP lets it read its config again. May be killed at any moment: the journal
-holds everything.
+receiver (sample socket), the estimator (tokens), the balances (journal → ledger), and one more where `otlp` names a collector; the event
+loop only serves HTTP. Ends on SIGTERM after loading what is left, or when its parent is gone; SIGHUP lets it read its config again. May be
+killed at any moment: the journal holds everything.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from proxy.controlplane.metrics import Metrics
 from proxy.controlplane.reloader import Reloader
 from proxy.controlplane.samples import SampleReceiver, bind
 from proxy.controlplane.settlement import Precedence, Settlement, make_price
+from proxy.controlplane.traces.export import DRAIN_S, Exporter
 from proxy.hosts import make_check
 from proxy.log import open_log, redact_log
 from proxy.pricing.providers import Providers, load_book
@@ -60,7 +61,8 @@ class ControlPlane:
         redact = make_redactor(config)
         book, precedence = load_book(config), Precedence()
         self.estimator = Estimator(config, book, self.journal, precedence, redact, Path(config.state_dir) / "token-ratios.json")
-        self.loader = Loader(config, [self.metrics.observe, self.estimator.observe], self.estimator.content)
+        self.exporter = Exporter(config, find_version(), self.metrics.collect) if config.otlp.endpoint is not None else None
+        self.loader = Loader(config, [self.metrics.observe, self.estimator.observe], self.estimator.content, self.exporter)
         self.settlement = Settlement(
             lambda sql, values: self.loader.keeper.store.query(sql, values),
             self.loader.catch_up,
@@ -73,7 +75,9 @@ class ControlPlane:
         self.desk = Desk(config.orders, self.journal, config.identity.keys)
         self.reloader = Reloader(config_path, config, self.desk, self.take)
         self.metrics.gauges += [make_gauges(self.loader, self.receiver, self.estimator), make_budget_gauges(self.balances)]
-        self._threads: list[threading.Thread] = []
+        if self.exporter is not None:
+            self.metrics.gauges.append(self.exporter.collect)
+        self._threads: dict[str, threading.Thread] = {}
 
     def start(self, ended: Callable[[], None]) -> None:
         """Start the threads. `ended` is called when one ends, also by a defect: then the process must end too."""
@@ -90,9 +94,11 @@ class ControlPlane:
             "estimator": lambda: self.estimator.run(self.receiver.samples, self.stopping),
             "balances": lambda: self.balances.run(self.stopping),
         }
+        if self.exporter is not None:
+            jobs["otlp"] = self.exporter.run
         for name, work in jobs.items():
-            self._threads.append(threading.Thread(target=keep, args=(work,), name=name, daemon=True))
-            self._threads[-1].start()
+            self._threads[name] = threading.Thread(target=keep, args=(work,), name=name, daemon=True)
+            self._threads[name].start()
 
     def take(self, config: Config) -> None:
         """Go on with a changed config."""
@@ -100,6 +106,8 @@ class ControlPlane:
         self.metrics.know(config.upstreams)
         self.balances.configure(config)
         self.estimator.configure(config, book, make_redactor(config))
+        if self.exporter is not None:
+            self.exporter.know(config)
         self.settlement.configure(make_price(book, Providers(book, config.upstreams)))
 
     def add_routes(self, app: web.Application, door: Door, desk: Executor, threads: Executor) -> None:
@@ -110,13 +118,16 @@ class ControlPlane:
         add_list(app, desk, "/api/keys", lambda: list_keys(self.desk))
 
     def stop(self) -> None:
-        """Let the estimator write what it has, then load what is left."""
+        """Let the estimator write what it has, then load what is left, then send what is left."""
         self.stopping.set()
-        for thread in self._threads[1:]:
-            thread.join(_DRAIN_S / 2)
+        for name in ("samples", "estimator", "balances"):
+            self._threads[name].join(_DRAIN_S / 2)
         self.journal.close()
         self.loader.stop()
-        self._threads[0].join(_DRAIN_S)
+        self._threads["loader"].join(_DRAIN_S)
+        if self.exporter is not None:
+            self.exporter.stop()
+            self._threads["otlp"].join(DRAIN_S)
 
 
 def make_redactor(config: Config) -> Redactor:
