@@ -146,7 +146,9 @@ class Exporter:
 
     def abandon(self) -> None:
         """End now, in the middle of what is under way."""
-        self._stop_at = self._clock()
+        with self._turn:
+            self._stop_at = self._clock()
+            self._turn.notify()
         self._way.close()
 
     def run(self) -> None:

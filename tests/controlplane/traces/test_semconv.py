@@ -13,7 +13,7 @@ from opentelemetry.semconv.attributes import error_attributes, http_attributes, 
 from proxy.controlplane.traces import semconv
 
 ROOT = Path(__file__).resolve().parents[3]
-NAMES = {value for name, value in vars(semconv).items() if name.isupper() and isinstance(value, str) and not value.startswith("http")}
+NAMES = {value for name, value in vars(semconv).items() if name.isupper() and isinstance(value, str) and not value.startswith("https:")}
 GENAI = {name for name in NAMES if name.startswith("gen_ai.")}
 
 
