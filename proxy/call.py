@@ -11,6 +11,8 @@ from typing import Literal
 
 import msgspec
 
+from proxy.record import Attempted
+
 
 class Usage(msgspec.Struct, frozen=True, gc=False):
     """What a call consumed, normalised over all providers.
@@ -186,3 +188,6 @@ class Call(msgspec.Struct, kw_only=True):
     tried: str | None = None  # the failed ones that others followed on: `openai overloaded, azure unreachable`
     upstream_key: str | None = None  # which of several provider keys of ours, by the name of its environment variable
     attempt_of: str | None = None  # of an attempt that was given up, and has a record of its own: its call
+    attempt_number: int = 0  # of the newest attempt
+    attempt_ns: int = 0  # when it began; 0: it has a record of its own
+    trail: tuple[Attempted, ...] = ()  # the attempts before it, but for those with records of their own

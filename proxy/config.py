@@ -19,6 +19,7 @@ import msgspec
 from proxy.document import Fault, Faults, read
 from proxy.hosts import is_loopback
 from proxy.notify import Notify, check_notify, list_secrets
+from proxy.otlp import Otlp, check_otlp
 from proxy.routes import check_routes
 from proxy.rules import Budget, Headroom, Key, Ledger, RateLimit, Reserving, check_keys, check_rules
 from proxy.tiers import Tier, check_tiers
@@ -143,6 +144,7 @@ class Config(_Section):
     metrics: Shown = Shown()
     fleet: Fleet = Fleet()
     notify: Notify = Notify()
+    otlp: Otlp = Otlp()
 
     @property
     def journal_dir(self) -> Path:
@@ -190,8 +192,10 @@ class Config(_Section):
         proxies = [proxy for one in self.upstreams.values() if one.proxy is not None and (proxy := find_proxy(one.proxy, os.environ))]
         signing = [os.environ.get(name) for name in _OF_AWS if any(one.sign for one in self.upstreams.values())]
         ledger = urlsplit(self.redis_url() or "").password
-        values = [*keys, *signing, ledger, ledger and unquote(ledger), *(one.password for one in proxies), *(one.credentials for one in proxies)]
-        return [value for value in (*values, *list_secrets(self.notify, os.environ)) if value]
+        words = [word for one in proxies for word in (one.password, one.credentials)]
+        elsewhere = (*self.otlp.find_secrets(os.environ), *list_secrets(self.notify, os.environ))
+        values = (*keys, *signing, ledger, ledger and unquote(ledger), *words, *elsewhere)
+        return [value for value in values if value]
 
 
 def load(path: Path | str | None, environment: typing.Mapping[str, str] = os.environ) -> Config:
@@ -240,6 +244,7 @@ def _cross_check(config: Config, environment: typing.Mapping[str, str], faults: 
     check_keys(config.identity.keys, faults)
     check_rules(config.budgets, config.rate_limits, config.headroom, config.reservation, config.ledger, faults)
     check_tiers(config.tiers, faults)
+    check_otlp(config.otlp, config.capture.content, environment, faults)
     check_exposure(config, faults)
     check_notify(config.notify, environment, faults)
     if config.ledger.redis is not None and config.redis_url(environment) is None:

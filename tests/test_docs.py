@@ -122,10 +122,13 @@ def test_what_is_declared_is_what_is_pinned() -> None:
     assert [line for line in wanted.splitlines() if line and line[0] != "#"] == PROJECT["dependencies"]
     pinned = (ROOT / "requirements" / "run.txt").read_text(encoding="utf-8")
     for each in PROJECT["dependencies"]:
-        assert re.search(rf"^{name_of(each)}==\S+ \\\n    --hash=sha256:", pinned, re.MULTILINE), each
+        assert re.search(rf"^{name_of(each)}==\S+ (?:; .+ )?\\\n    --hash=sha256:", pinned, re.MULTILINE), each
 
 
-IMPORTED_AS = {"genai-prices": "genai_prices", "prometheus-client": "prometheus_client", "pyyaml": "yaml"}
+IMPORTED_AS = {
+    "genai-prices": "genai_prices", "opentelemetry-exporter-otlp": "opentelemetry.exporter.otlp", "opentelemetry-sdk": "opentelemetry.sdk",
+    "prometheus-client": "prometheus_client", "pyyaml": "yaml",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("requirement", PROJECT["dependencies"] + PROJECT["optional-dependencies"]["bedrock"])

@@ -18,11 +18,11 @@ LONGER: dict[str, int] = {}
 _SHARED = (
     "proxy.call", "proxy.record", "proxy.errors", "proxy.config", "proxy.rules", "proxy.routes", "proxy.orders", "proxy.wire", "proxy.pricing",
     "proxy.tiers", "proxy.toll", "proxy.reload", "proxy.token", "proxy.document", "proxy.log", "proxy.upstream", "proxy.redact", "proxy.hosts",
-    "proxy.notify",
+    "proxy.notify", "proxy.otlp", "proxy.trace",
 )  # fmt: skip
 # What each part may import of ours, itself aside; the longest matching name decides.
 FLOORS: dict[str, tuple[str, ...]] = {
-    "proxy.call": (),
+    "proxy.call": ("proxy.record",),
     "proxy.record": (),
     "proxy.errors": (),
     "proxy.document": (),
@@ -31,7 +31,11 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "proxy.tiers": ("proxy.document", "proxy.rules"),
     "proxy.upstream": ("proxy.document", "proxy.routes"),
     "proxy.notify": ("proxy.document",),
-    "proxy.config": ("proxy.hosts", "proxy.document", "proxy.rules", "proxy.routes", "proxy.tiers", "proxy.upstream", "proxy.notify"),
+    "proxy.otlp": ("proxy.document",),
+    "proxy.trace": (),
+    "proxy.config": (
+        "proxy.hosts", "proxy.document", "proxy.rules", "proxy.routes", "proxy.tiers", "proxy.upstream", "proxy.notify", "proxy.otlp",
+    ),  # fmt: skip
     "proxy.token": (),
     "proxy.redact": (),
     "proxy.hosts": (),
@@ -60,6 +64,7 @@ GUARDS: dict[str, set[str]] = {
     "proxy/controlplane/notices/outbox.py": {"Outbox._try"},
     "proxy/controlplane/tokens.py": {"_count_window"},
     "proxy/controlplane/metrics/registry.py": {"Metrics._gather"},
+    "proxy/controlplane/traces/export.py": {"Exporter._send", "Exporter._send_calls"},
     "proxy/dataplane/attempt.py": {"Attempt._ask"},
     "proxy/dataplane/edge.py": {"Edge._answer", "Edge.start"},
     "proxy/dataplane/meter.py": {"MeteredRelay._weigh", "MeteredRelay._hear"},

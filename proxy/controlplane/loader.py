@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 import duckdb
 
@@ -26,6 +27,14 @@ _PRUNE_EVERY_S = 60.0
 _FAILURES = 3
 
 
+class Follower(Protocol):
+    """What is told of everything that has been loaded, and must never make the loader wait."""
+
+    def take_calls(self, bodies: list[bytes]) -> None: ...
+
+    def take_content(self, rows: list[Content]) -> None: ...
+
+
 class Loader:
     """Owns the journal reader and the writing side of the store."""
 
@@ -34,10 +43,11 @@ class Loader:
         config: Config,
         observers: list[Callable[[list[Weighed]], None]],
         content: deque[Content],
+        follower: Follower | None = None,
         welcome: Callable[[Store], None] = lambda store: None,
     ) -> None:
         self.stopping = threading.Event()
-        self.reader = JournalReader(config.journal_dir)
+        self.reader = JournalReader(config.journal_dir, hand_on=None if follower is None else follower.take_calls)
         self.keeper = Keeper(config.database, self.stopping.wait)
         self.failures = 0
         self._journal = config.journal
@@ -45,6 +55,7 @@ class Loader:
         self._content = content
         self._welcome = welcome  # told of the first store that is opened, before anything is loaded into it
         self._is_welcome = False
+        self._follower = follower
         self._failed_in_a_row = 0
         self._pruned = 0.0
         self._wake = threading.Event()
@@ -111,6 +122,8 @@ class Loader:
             rows.append(self._content.popleft())
         if rows:
             store.keep_content(rows)
+            if self._follower is not None:
+                self._follower.take_content(rows)
 
     def _recover(self, error: Exception) -> None:
         """Close the store; set it aside if it failed too often in a row for reasons that waiting does not mend."""

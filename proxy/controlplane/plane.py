@@ -42,6 +42,7 @@ from proxy.controlplane.reloader import Reloader
 from proxy.controlplane.samples import SampleReceiver, bind
 from proxy.controlplane.settlement import Precedence, Settlement, make_price
 from proxy.controlplane.store import Store
+from proxy.controlplane.traces.export import DRAIN_S, Exporter
 from proxy.hosts import make_check
 from proxy.log import open_log, redact_log
 from proxy.pricing.providers import Providers, load_book
@@ -66,7 +67,9 @@ class ControlPlane:
         book, precedence = load_book(config), Precedence()
         self.estimator = Estimator(config, book, self.journal, precedence, redact, Path(config.state_dir) / "token-ratios.json")
         self.fleet = Fleet(config.fleet)
-        self.loader = Loader(config, [self.metrics.observe, self.fleet.observe, self.estimator.observe], self.estimator.content, self._remember)
+        self.exporter = Exporter(config, find_version(), self.metrics.collect) if config.otlp.endpoint is not None else None
+        observers = [self.metrics.observe, self.fleet.observe, self.estimator.observe]
+        self.loader = Loader(config, observers, self.estimator.content, self.exporter, self._remember)
         self.settlement = Settlement(
             self._query,
             self.loader.catch_up,
@@ -78,15 +81,17 @@ class ControlPlane:
         self.balances = Balances(config)
         self.desk = Desk(config.orders, self.journal, config.identity.keys)
         self.reloader = Reloader(config_path, config, self.desk, self.take)
+        instance = f"{config.admin.host}:{config.admin.port}"
+        self.notifier = Notifier(config.notify, config.notices, instance, self.metrics.collect, os.environ)
         self.metrics.gauges += [
             make_gauges(self.loader, self.receiver, self.estimator),
             make_budget_gauges(self.balances),
             make_fleet_gauges(self.fleet, self.metrics.agents),
+            self.notifier.collect,
         ]
-        instance = f"{config.admin.host}:{config.admin.port}"
-        self.notifier = Notifier(config.notify, config.notices, instance, self.metrics.collect, os.environ)
-        self.metrics.gauges.append(self.notifier.collect)
-        self._threads: list[threading.Thread] = []
+        if self.exporter is not None:
+            self.metrics.gauges.append(self.exporter.collect)
+        self._threads: dict[str, threading.Thread] = {}
 
     def _query(self, sql: str, values: Sequence[Any]) -> tuple[list[str], list[tuple]]:
         return self.loader.keeper.store.query(sql, values)
@@ -112,9 +117,11 @@ class ControlPlane:
             "fleet": lambda: self.fleet.run(self._query, self.stopping),
             "notices": lambda: self.notifier.run(self.stopping),
         }
+        if self.exporter is not None:
+            jobs["otlp"] = self.exporter.run
         for name, work in jobs.items():
-            self._threads.append(threading.Thread(target=keep, args=(work,), name=name, daemon=True))
-            self._threads[-1].start()
+            self._threads[name] = threading.Thread(target=keep, args=(work,), name=name, daemon=True)
+            self._threads[name].start()
 
     def take(self, config: Config) -> None:
         """Go on with a changed config."""
@@ -124,6 +131,8 @@ class ControlPlane:
         self.fleet.configure(config.fleet)
         self.notifier.configure(config.notify)
         self.estimator.configure(config, book, make_redactor(config))
+        if self.exporter is not None:
+            self.exporter.know(config)
         self.settlement.configure(make_price(book, Providers(book, config.upstreams)))
 
     def add_routes(self, app: web.Application, door: Door, desk: Executor, threads: Executor) -> None:
@@ -135,13 +144,16 @@ class ControlPlane:
         add_list(app, threads, "/api/alerts", self.notifier.list_alerts)
 
     def stop(self) -> None:
-        """Let the estimator write what it has, then load what is left."""
+        """Let the estimator write what it has, then load what is left, then send what is left."""
         self.stopping.set()
-        for thread in self._threads[1:]:
-            thread.join(_DRAIN_S / 2)
+        for name in ("samples", "estimator", "fleet", "notices"):
+            self._threads[name].join(_DRAIN_S / 2)
         self.journal.close()
         self.loader.stop()
-        self._threads[0].join(_DRAIN_S)
+        self._threads["loader"].join(_DRAIN_S)
+        if self.exporter is not None:
+            self.exporter.stop()
+            self._threads["otlp"].join(DRAIN_S)
 
 
 def make_redactor(config: Config) -> Redactor:

@@ -14,12 +14,13 @@ import typing
 
 import msgspec
 
-from proxy.record import Correction, OrderEvent, Record, TaskEvent
+from proxy.record import Attempted, Correction, OrderEvent, Record, TaskEvent
 
 VERSION = 1  # of what the tables mean; a new column needs no new version, it is added to an older file
 _SQL_TYPES = {
     str: "VARCHAR", int: "BIGINT", float: "DOUBLE", bool: "BOOLEAN",
     dict[str, int]: "MAP(VARCHAR, BIGINT)", dict[str, str]: "MAP(VARCHAR, VARCHAR)",
+    list[Attempted]: "JSON",
 }  # fmt: skip
 STRUCTS: dict[str, type[msgspec.Struct]] = {"calls": Record, "corrections": Correction, "orders": OrderEvent, "tasks": TaskEvent}
 TOKENIZER = "tokenizer"  # the one that corrects estimates by itself; every other name is an operator's, whose word holds

@@ -50,7 +50,9 @@ class Traffic:
         self.identifier = Identifier(config.identity, config.auth, redact=self.redact)
         self._settler = settler
         self._admission = admission
-        self.carrier = Carrier(config.limits, self.identifier, journal, settler, admission, is_stopping=lambda: self.stopping)
+        self.carrier = Carrier(
+            config.limits, self.identifier, journal, settler, admission, is_stopping=lambda: self.stopping, propagates=config.otlp.propagate
+        )
         self.configure(config, upstreams)
 
     def configure(self, config: Config, upstreams: dict[str, Upstream]) -> None:

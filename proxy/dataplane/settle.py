@@ -17,6 +17,7 @@ from proxy.dataplane.estimate import ByteRatios
 from proxy.dataplane.journal import JournalWriter
 from proxy.dataplane.samples import SampleSender
 from proxy.dataplane.till import Till, raise_usage
+from proxy.dataplane.trail import close_trail
 from proxy.dataplane.words import drop_words, hide, redact_words
 from proxy.pricing.book import Book, Priced
 from proxy.pricing.providers import Providers
@@ -225,6 +226,7 @@ def make_record(call: Call, usage: Usage | None, source: str, priced: Priced, ch
     limits = answer.limits
     assert who is not None, "a call is identified before it is settled"
     end_ns = answer.last_byte_ns or time.time_ns()
+    outcome = call.outcome or name_outcome(call)
     output_token_ns = None
     if ask.stream and usage and answer.first_token_ns and answer.last_byte_ns and usage.output_tokens > 1:
         output_token_ns = (answer.last_byte_ns - answer.first_token_ns) // (usage.output_tokens - 1)
@@ -237,7 +239,8 @@ def make_record(call: Call, usage: Usage | None, source: str, priced: Priced, ch
         service_tier=reading.service_tier or ask.service_tier, max_output_tokens=ask.max_output_tokens, retry=call.retry,
         tier=call.tier,
         attempts=call.attempts if call.transport == "http" else 1, tried=call.tried, upstream_key=call.upstream_key, attempt_of=call.attempt_of,
-        outcome=call.outcome or name_outcome(call), status=call.refused_status or answer.status, finish=reading.finish,
+        trail=None if call.attempts <= 1 and call.attempt_ns and not call.trail else close_trail(call, outcome, end_ns),
+        outcome=outcome, status=call.refused_status or answer.status, finish=reading.finish,
         error=hide(reading.error, call.presented)[:_MAX_ERROR] if reading.error else None, error_type=reading.error_type,
         response_id=reading.response_id, request_id=answer.request_id,
         input_tokens=usage.input_tokens if usage else None, output_tokens=usage.output_tokens if usage else None,
