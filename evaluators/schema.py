@@ -42,6 +42,8 @@ class _Survey:
         self._root = root
         self._open: dict[str, int] = {}  # references being followed → how deep in the answer they were met
         self._visit(root, 0, 0, True)
+        if self.places > _MOST_PLACES:
+            raise Unusable("it is too large")
 
     def _visit(self, schema: Any, nesting: int, depth: int, is_root: bool = False) -> None:
         self.places += 1
