@@ -26,6 +26,7 @@ class Tool(msgspec.Struct, frozen=True):
 
     name: str
     schema: Any = None
+    is_free: bool = False  # its argument is free text, not JSON
 
 
 class Sample(msgspec.Struct, frozen=True, dict=True):

@@ -17,6 +17,7 @@ import msgspec
 
 from proxy.document import Fault, Faults, read
 from proxy.hosts import is_loopback
+from proxy.inspecting import Evaluators, check_evaluators
 from proxy.routes import check_routes
 from proxy.rules import Budget, Headroom, Key, Ledger, RateLimit, Reserving, check_keys, check_rules
 from proxy.tiers import Tier, check_tiers
@@ -122,6 +123,7 @@ class Config(_Section):
     ledger: Ledger = Ledger()
     prices: list[Price] = []
     capture: Capture = Capture()
+    evaluators: Evaluators = Evaluators()
     journal: Journal = Journal()
 
     @property
@@ -211,6 +213,7 @@ def _cross_check(config: Config, environment: typing.Mapping[str, str], faults: 
     check_keys(config.identity.keys, faults)
     check_rules(config.budgets, config.rate_limits, config.headroom, config.reservation, config.ledger, faults)
     check_tiers(config.tiers, faults)
+    check_evaluators(config.evaluators, faults)
     check_exposure(config, faults)
     if config.ledger.redis is not None and config.redis_url(environment) is None:
         variable = config.ledger.redis[4:] if config.ledger.redis.startswith("env:") else ""
