@@ -18,6 +18,7 @@ LONGER: dict[str, int] = {}
 _SHARED = (
     "proxy.call", "proxy.record", "proxy.errors", "proxy.config", "proxy.rules", "proxy.routes", "proxy.orders", "proxy.wire", "proxy.pricing",
     "proxy.tiers", "proxy.toll", "proxy.reload", "proxy.token", "proxy.document", "proxy.log", "proxy.upstream", "proxy.redact", "proxy.hosts",
+    "proxy.inspecting",
 )  # fmt: skip
 # What each part may import of ours, itself aside; the longest matching name decides.
 FLOORS: dict[str, tuple[str, ...]] = {
@@ -29,7 +30,8 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "proxy.routes": ("proxy.document",),
     "proxy.tiers": ("proxy.document", "proxy.rules"),
     "proxy.upstream": ("proxy.document", "proxy.routes"),
-    "proxy.config": ("proxy.hosts", "proxy.document", "proxy.rules", "proxy.routes", "proxy.tiers", "proxy.upstream"),
+    "proxy.config": ("proxy.hosts", "proxy.document", "proxy.rules", "proxy.routes", "proxy.tiers", "proxy.upstream", "proxy.inspecting"),
+    "proxy.inspecting": ("proxy.document",),
     "proxy.token": (),
     "proxy.redact": (),
     "proxy.hosts": (),
@@ -43,7 +45,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "proxy.dataplane": _SHARED,
     "proxy.controlplane": (*_SHARED, "evaluators"),
     "proxy.supervise": _SHARED,
-    "proxy.commands": ("proxy",),
+    "proxy.commands": ("proxy", "evaluators"),
     "proxy.cli": ("proxy",),
     "evaluators": (),
     "proxy": (),
@@ -52,6 +54,8 @@ BANNED_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "base
 
 # The named guards: the only places that may catch whatever comes; each counts or reports what it caught.
 GUARDS: dict[str, set[str]] = {
+    "evaluators/host.py": {"ask"},
+    "proxy/controlplane/inspection/inspector.py": {"Inspector._judge", "Inspector._tell"},
     "proxy/controlplane/tokens.py": {"_count_window"},
     "proxy/dataplane/attempt.py": {"Attempt._ask"},
     "proxy/dataplane/edge.py": {"Edge._answer", "Edge.start"},

@@ -17,6 +17,7 @@ import duckdb
 from proxy.config import Config
 from proxy.controlplane.estimator import Content
 from proxy.controlplane.events import Weighed
+from proxy.controlplane.inspection.inspector import Row
 from proxy.controlplane.journal_reader import JournalReader
 from proxy.controlplane.store import DENIED, Keeper, Store
 
@@ -29,7 +30,9 @@ _FAILURES = 3
 class Loader:
     """Owns the journal reader and the writing side of the store."""
 
-    def __init__(self, config: Config, observers: list[Callable[[list[Weighed]], None]], content: deque[Content]) -> None:
+    def __init__(
+        self, config: Config, observers: list[Callable[[list[Weighed]], None]], content: deque[Content], verdicts: deque[Row] | None = None
+    ) -> None:
         self.stopping = threading.Event()
         self.reader = JournalReader(config.journal_dir)
         self.keeper = Keeper(config.database, self.stopping.wait)
@@ -37,6 +40,7 @@ class Loader:
         self._journal = config.journal
         self._observers = observers
         self._content = content
+        self._verdicts: deque[Row] = deque() if verdicts is None else verdicts
         self._failed_in_a_row = 0
         self._pruned = 0.0
         self._wake = threading.Event()
@@ -100,6 +104,11 @@ class Loader:
             rows.append(self._content.popleft())
         if rows:
             store.keep_content(rows)
+        verdicts = []
+        while self._verdicts:
+            verdicts.append(self._verdicts.popleft())
+        if verdicts:
+            store.keep_verdicts(verdicts)
 
     def _recover(self, error: Exception) -> None:
         """Close the store; set it aside if it failed too often in a row for reasons that waiting does not mend."""

@@ -1,9 +1,9 @@
 """The control plane's process: loads the journal, receives samples, answers on the admin port.
 
-Started by `proxy.supervise` as `python -m proxy.controlplane.plane`. Four threads work: the loader (journal → database), the
-receiver (sample socket), the estimator (tokens), the balances (journal → ledger); the event loop only serves HTTP. Ends on SIGTERM
-after loading what is left, or when its parent is gone; SIGHUP lets it read its config again. May be killed at any moment: the journal
-holds everything.
+Started by `proxy.supervise` as `python -m proxy.controlplane.plane`. Six threads work: the loader (journal → database), the
+receiver (sample socket), the estimator (tokens), the inspector and its guests (verdicts), the balances (journal → ledger); the event
+loop only serves HTTP. Ends on SIGTERM after loading what is left, or when its parent is gone; SIGHUP lets it read its config again.
+May be killed at any moment: the journal holds everything.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from proxy.controlplane.desk import Desk
 from proxy.controlplane.door import Door, add_list
 from proxy.controlplane.estimator import Estimator
 from proxy.controlplane.gauges import make_budget_gauges, make_gauges
+from proxy.controlplane.inspection.inspector import Inspector
 from proxy.controlplane.journal_writer import JournalWriter
 from proxy.controlplane.loader import Loader
 from proxy.controlplane.metrics import Metrics
@@ -60,7 +61,8 @@ class ControlPlane:
         redact = make_redactor(config)
         book, precedence = load_book(config), Precedence()
         self.estimator = Estimator(config, book, self.journal, precedence, redact, Path(config.state_dir) / "token-ratios.json")
-        self.loader = Loader(config, [self.metrics.observe, self.estimator.observe], self.estimator.content)
+        self.inspector = Inspector(config.evaluators)
+        self.loader = Loader(config, [self.metrics.observe, self.estimator.observe], self.estimator.content, self.inspector.rows)
         self.settlement = Settlement(
             lambda sql, values: self.loader.keeper.store.query(sql, values),
             self.loader.catch_up,
@@ -73,6 +75,7 @@ class ControlPlane:
         self.desk = Desk(config.orders, self.journal, config.identity.keys)
         self.reloader = Reloader(config_path, config, self.desk, self.take)
         self.metrics.gauges += [make_gauges(self.loader, self.receiver, self.estimator), make_budget_gauges(self.balances)]
+        self.metrics.gauges.append(self.inspector.tally.collect)
         self._threads: list[threading.Thread] = []
 
     def start(self, ended: Callable[[], None]) -> None:
@@ -88,6 +91,8 @@ class ControlPlane:
             "loader": self.loader.run,
             "samples": lambda: self.receiver.run(self.stopping),
             "estimator": lambda: self.estimator.run(self.receiver.samples, self.stopping),
+            "inspector": lambda: self.inspector.run(self.receiver.inspected, self.stopping),
+            "guests": lambda: self.inspector.run_guests(self.stopping),
             "balances": lambda: self.balances.run(self.stopping),
         }
         for name, work in jobs.items():
@@ -99,6 +104,7 @@ class ControlPlane:
         book = load_book(config)
         self.metrics.know(config.upstreams)
         self.balances.configure(config)
+        self.inspector.configure(config.evaluators)
         self.estimator.configure(config, book, make_redactor(config))
         self.settlement.configure(make_price(book, Providers(book, config.upstreams)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from bisect import bisect_left
 from collections.abc import Iterator
 
@@ -15,9 +16,10 @@ _SECONDS = (0.000005, 0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.001, 0.005,
 
 
 class Tally:
-    """Counts. `count`, `time` and `fail` belong to one thread, `collect` to any."""
+    """Counts, for any thread."""
 
     def __init__(self) -> None:
+        self._turn = threading.Lock()
         self.calls = 0
         self.failures: dict[tuple[str, str], int] = {}  # evaluator, reason
         self.dropped: dict[str, int] = {}  # reason → samples
@@ -28,30 +30,34 @@ class Tally:
 
     def count(self, agent: str, team: str | None, verdict: Verdict) -> None:
         """One verdict on a call of an agent."""
-        labels = self._labels.setdefault(verdict.name, {})
-        label = verdict.label if verdict.label in labels or len(labels) < _MOST_LABELS else "other"
-        labels[label] = labels.get(label, 0) + 1
-        if agent not in self._named:
-            if len(self._named) < MAX_AGENTS:
-                self._named.add(agent)
-            else:
-                agent, team = "other", None
-        key = (agent, team or "", verdict.name, "fail" if verdict.failed else "pass")
-        self._agents[key] = self._agents.get(key, 0) + 1
+        with self._turn:
+            labels = self._labels.setdefault(verdict.name, {})
+            label = verdict.label if verdict.label in labels or len(labels) < _MOST_LABELS else "other"
+            labels[label] = labels.get(label, 0) + 1
+            if agent not in self._named:
+                if len(self._named) < MAX_AGENTS:
+                    self._named.add(agent)
+                else:
+                    agent, team = "other", None
+            key = (agent, team or "", verdict.name, "fail" if verdict.failed else "pass")
+            self._agents[key] = self._agents.get(key, 0) + 1
 
     def time(self, evaluator: str, seconds: float) -> None:
         """How long an evaluator took for one call."""
-        buckets, total = self._seconds.setdefault(evaluator, ([0] * (len(_SECONDS) + 1), [0.0]))
-        buckets[bisect_left(_SECONDS, seconds)] += 1
-        total[0] += seconds
+        with self._turn:
+            buckets, total = self._seconds.setdefault(evaluator, ([0] * (len(_SECONDS) + 1), [0.0]))
+            buckets[bisect_left(_SECONDS, seconds)] += 1
+            total[0] += seconds
 
     def fail(self, evaluator: str, reason: str) -> None:
         """An evaluator gave no verdict where it should have."""
-        self.failures[evaluator, reason] = self.failures.get((evaluator, reason), 0) + 1
+        with self._turn:
+            self.failures[evaluator, reason] = self.failures.get((evaluator, reason), 0) + 1
 
     def drop(self, reason: str, samples: int = 1) -> None:
         """Samples that nobody judges."""
-        self.dropped[reason] = self.dropped.get(reason, 0) + samples
+        with self._turn:
+            self.dropped[reason] = self.dropped.get(reason, 0) + samples
 
     def collect(self) -> Iterator[Metric]:
         """All of it."""
