@@ -5,8 +5,8 @@ The data plane reads of them how many calls it is to hand over; all else is the 
 
 from __future__ import annotations
 
-import math
 import re
+from pathlib import Path
 
 import msgspec
 
@@ -50,7 +50,7 @@ class Evaluators(msgspec.Struct, frozen=True):
 
 def check_evaluators(evaluators: Evaluators, faults: Faults) -> None:
     """Add what is wrong with the section. A value that was at fault may be None."""
-    if not (math.isfinite(evaluators.per_second) and evaluators.per_second >= 0):
+    if evaluators.per_second < 0:
         faults.add("evaluators.per_second", "must be 0 or more; 0 inspects nothing")
     _check_share("evaluators.share", evaluators.share, faults)
     own = [one.name for one in evaluators.own if one is not None]
@@ -63,6 +63,8 @@ def check_evaluators(evaluators: Evaluators, faults: Faults) -> None:
         where = f"evaluators.expect[{index}]"
         if one.language is not None and not _LANGUAGE.match(one.language):
             faults.add(f"{where}.language", "expected two letters, such as en or de")
+        if one.schema is not None and not _is_json(one.schema):
+            faults.add(f"{where}.schema", "cannot be read as JSON; name a file that holds a JSON Schema")
         if not (one.language or one.json or one.schema):
             faults.add(where, "expects nothing; name a `language`, `json: true` or the file of a `schema`")
     for index, one in enumerate(evaluators.own):
@@ -78,6 +80,14 @@ def check_evaluators(evaluators: Evaluators, faults: Faults) -> None:
         _check_share(f"{where}.share", one.share, faults)
 
 
-def _check_share(where: str, share: float, faults: Faults) -> None:
-    if not 0 <= share <= 1:
+def _is_json(path: str) -> bool:
+    try:
+        msgspec.json.decode(Path(path).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return True
+
+
+def _check_share(where: str, share: float | None, faults: Faults) -> None:
+    if share is not None and not 0 <= share <= 1:
         faults.add(where, "is a share, from 0 to 1")

@@ -104,7 +104,7 @@ class Inspector:
         for expected, known in self._expected:
             if fnmatch.fnmatchcase(sent.agent, expected.agent) and fnmatch.fnmatchcase(sent.task or "", expected.task):
                 language = expected.language or language
-                asked = "json" if expected.json or known is not None else asked
+                asked = "json" if expected.json or expected.schema else asked
                 schema = known if known is not None else schema
         return Sample(
             text=sent.text, calls=calls, offered=question.offered, finish=sent.finish, asked=asked, schema=schema, language=language,
