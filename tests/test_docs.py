@@ -124,13 +124,13 @@ def test_what_is_declared_is_what_is_pinned() -> None:
         assert re.search(rf"^{name_of(each)}==\S+ \\\n    --hash=sha256:", pinned, re.MULTILINE), each
 
 
-IMPORTED_AS = {"genai-prices": "genai_prices", "prometheus-client": "prometheus_client", "pyyaml": "yaml"}
+IMPORTED_AS = {"jsonschema-rs": "jsonschema_rs", "genai-prices": "genai_prices", "prometheus-client": "prometheus_client", "pyyaml": "yaml"}
 
 
 @pytest.mark.parametrize("requirement", PROJECT["dependencies"] + PROJECT["optional-dependencies"]["bedrock"])
 def test_every_dependency_is_used(requirement: str) -> None:
     module = IMPORTED_AS.get(name_of(requirement), name_of(requirement))
-    texts = (path.read_text(encoding="utf-8") for path in (ROOT / "proxy").rglob("*.py"))
+    texts = (path.read_text(encoding="utf-8") for top in ("proxy", "evaluators") for path in (ROOT / top).rglob("*.py"))
     assert any(re.search(rf"^\s*(import|from) {module}\b", text, re.MULTILINE) for text in texts)
 
 
