@@ -19,7 +19,7 @@ from evaluators.host import HEAD_BYTES, pack
 from evaluators.sample import Sample
 from evaluators.verdict import Verdict
 
-_START_S = 10.0  # for the first answer of a process: it loads what the evaluator needs
+_START_S = 30.0  # more for the first answer of a process: it loads what the evaluator needs
 _MOST_ANSWER_BYTES = 65536
 _FAILURES = 3
 _REST_S = 60.0
@@ -38,11 +38,12 @@ class NoVerdict(Exception):
 class Apart:
     """Belongs to one thread."""
 
-    def __init__(self, name: str, path: str, timeout_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, name: str, path: str, timeout_s: float, clock: Callable[[], float] = time.monotonic, start_s: float = _START_S) -> None:
         self.name = name
         self._path = path
         self._timeout_s = timeout_s
         self._clock = clock
+        self._start_s = start_s
         self._process: subprocess.Popen[bytes] | None = None
         self._is_fresh = True
         self._failures = 0
@@ -69,7 +70,7 @@ class Apart:
 
     def _ask(self, sample: Sample) -> Verdict | str | None:
         process = self._process or self._start()
-        deadline = self._clock() + self._timeout_s + (_START_S if self._is_fresh else 0.0)
+        deadline = self._clock() + self._timeout_s + (self._start_s if self._is_fresh else 0.0)
         self._write(process, pack(sample), deadline)
         size = int.from_bytes(self._read(process, HEAD_BYTES, deadline), "big")
         if size > _MOST_ANSWER_BYTES:

@@ -21,7 +21,7 @@ class Clock:
 
 @pytest.fixture
 def guest() -> Iterator[Apart]:
-    one = Apart("mine", PATH, 30.0)
+    one = Apart("mine", PATH, 300.0)
     yield one
     one.close()
 
@@ -48,7 +48,7 @@ def test_what_goes_wrong_in_it_goes_wrong_there(guest: Apart) -> None:
 
 
 def test_one_that_does_not_end_is_killed_at_its_deadline() -> None:
-    guest = Apart("mine", PATH, 0.2)
+    guest = Apart("mine", PATH, 0.2, start_s=300.0)
     assert guest.judge(Sample(text="quiet")).label == "pass"
     process = guest._process
     assert refuse(guest, "hang") == "timeout"
@@ -57,7 +57,7 @@ def test_one_that_does_not_end_is_killed_at_its_deadline() -> None:
 
 def test_after_several_failures_it_rests() -> None:
     clock = Clock()
-    guest = Apart("mine", "no.such:thing", 30.0, clock)
+    guest = Apart("mine", "no.such:thing", 300.0, clock)
     assert [refuse(guest, "") for _ in range(4)] == ["died", "died", "died", "resting"]
     clock.now = 61.0
     assert refuse(guest, "") == "died"

@@ -91,7 +91,7 @@ def test_a_defect_costs_a_verdict_and_is_counted(monkeypatch: pytest.MonkeyPatch
 
 
 def test_evaluators_of_others_are_asked_beside_ours() -> None:
-    own = OwnEvaluator("mine", "tests.controlplane.inspection.guests:judge", timeout_s=30.0)
+    own = OwnEvaluator("mine", "tests.controlplane.inspection.guests:judge", timeout_s=60.0)
     inspector = Inspector(Evaluators(own=[own]))
     stopping = threading.Event()
     heard = threading.Event()
@@ -99,9 +99,9 @@ def test_evaluators_of_others_are_asked_beside_ours() -> None:
     thread = threading.Thread(target=inspector.run_guests, args=(stopping,), daemon=True)
     thread.start()
     inspector.inspect(send(text="LOUD"))
-    assert heard.wait(60)
+    assert heard.wait(300)
     stopping.set()
-    thread.join(30)
+    thread.join(60)
     assert not thread.is_alive()
     assert [row[2:4] for row in inspector.rows] == [("any", "pass"), ("mine", "shout")]
 
