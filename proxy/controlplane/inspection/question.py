@@ -109,6 +109,8 @@ def translate(schema: Any, nesting: int = 0) -> Any:
 
 def _find_tools(body: dict[str, Any]) -> list[Tool] | None:
     """The tools that may be called; None where one of them cannot be told, for then nothing can be said of a name."""
+    if "mcp_servers" in body or isinstance(body.get("prompt"), dict):  # tools that stand elsewhere: on servers, in a stored prompt
+        return None
     config = body.get("toolConfig")
     given = body.get("tools")
     if given is None and isinstance(config, dict):

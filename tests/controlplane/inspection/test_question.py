@@ -80,6 +80,8 @@ def test_a_tool_that_takes_text_is_marked() -> None:
 def test_beside_a_tool_that_is_not_known_no_name_is_wrong(tool: object) -> None:
     assert ask(tools=[{"name": "f"}, tool]).offered is None
     assert ask().offered == []
+    assert ask(tools=[{"name": "f"}], mcp_servers=[{"url": "http://x"}]).offered is None
+    assert ask(prompt={"id": "pmpt_1"}).offered is None
 
 
 def test_the_language_is_that_of_the_user_s_last_words() -> None:
