@@ -196,6 +196,8 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_inspected: bool = False  # whether the evaluators are to judge it: a whole answer, of an operation that makes one
     team: str | None = None
     trace_id: str | None = None
+    upstream: str | None = None
+    model_asked: str | None = None
     reasoning_tokens: int | None = None
     duration_ns: int | None = None
     first_token_ns: int | None = None

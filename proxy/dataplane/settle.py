@@ -204,6 +204,8 @@ class Settler:
                 is_inspected=is_inspected,
                 team=call.identity.team,
                 trace_id=call.identity.trace_id,
+                upstream=call.upstream,
+                model_asked=call.toll.asked_model or call.kind.model or call.ask.model,
                 reasoning_tokens=usage.reasoning_tokens if usage else None,
                 duration_ns=_span(call.answer.last_byte_ns, call),
                 first_token_ns=_span(call.answer.first_token_ns, call),

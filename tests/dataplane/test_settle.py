@@ -184,4 +184,4 @@ def test_whole_answers_alone_are_handed_over_to_be_inspected(desk, monkeypatch, 
     settle(call(**(whole | parts)))
     assert [sample.is_inspected for sample in sent] == ([] if chosen is None else [chosen])
     if chosen:
-        assert (sent[0].reasoning_tokens, sent[0].duration_ns) == (3, 1_000)
+        assert (sent[0].reasoning_tokens, sent[0].duration_ns, sent[0].upstream, sent[0].model_asked) == (3, 1_000, "up", "m")
