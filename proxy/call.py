@@ -175,6 +175,7 @@ class Call(msgspec.Struct, kw_only=True):
     presented: tuple[str, ...] = ()  # all that were: to be kept out of everything that is kept
     body: bytes | None = None  # the request body, decoded; kept only where a sample may need it
     is_lesson: bool = False  # whether its texts teach the estimator what tokens the provider counts
+    is_inspected: bool = False  # whether the evaluators are to see it
     request_bytes: int = 0
     answer: Answer = msgspec.field(default_factory=Answer)
     reading: Reading = msgspec.field(default_factory=Reading)

@@ -18,6 +18,7 @@ import msgspec
 
 from proxy.document import Fault, Faults, read
 from proxy.hosts import is_loopback
+from proxy.inspecting import Evaluators, check_evaluators
 from proxy.notify import Notify, check_notify, list_secrets
 from proxy.otlp import Otlp, check_otlp
 from proxy.routes import check_routes
@@ -140,6 +141,7 @@ class Config(_Section):
     ledger: Ledger = Ledger()
     prices: list[Price] = []
     capture: Capture = Capture()
+    evaluators: Evaluators = Evaluators()
     journal: Journal = Journal()
     metrics: Shown = Shown()
     fleet: Fleet = Fleet()
@@ -245,6 +247,7 @@ def _cross_check(config: Config, environment: typing.Mapping[str, str], faults: 
     check_rules(config.budgets, config.rate_limits, config.headroom, config.reservation, config.ledger, faults)
     check_tiers(config.tiers, faults)
     check_otlp(config.otlp, config.capture.content, environment, faults)
+    check_evaluators(config.evaluators, faults)
     check_exposure(config, faults)
     check_notify(config.notify, environment, faults)
     if config.ledger.redis is not None and config.redis_url(environment) is None:

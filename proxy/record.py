@@ -207,6 +207,14 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     request_bytes: int = 0  # its whole length, also where `request` was cut
     output_bytes: int = 0
     is_lesson: bool = False  # whether the estimator is to learn from it
+    is_inspected: bool = False  # whether the evaluators are to judge it: a whole answer, of an operation that makes one
+    team: str | None = None
+    trace_id: str | None = None
+    upstream: str | None = None
+    model_asked: str | None = None
+    reasoning_tokens: int | None = None
+    duration_ns: int | None = None
+    first_token_ns: int | None = None
 
 
 class KeyState(msgspec.Struct, frozen=True, kw_only=True):

@@ -126,15 +126,15 @@ def test_what_is_declared_is_what_is_pinned() -> None:
 
 
 IMPORTED_AS = {
-    "genai-prices": "genai_prices", "opentelemetry-exporter-otlp": "opentelemetry.exporter.otlp", "opentelemetry-sdk": "opentelemetry.sdk",
-    "prometheus-client": "prometheus_client", "pyyaml": "yaml",
+    "genai-prices": "genai_prices", "jsonschema-rs": "jsonschema_rs", "opentelemetry-exporter-otlp": "opentelemetry.exporter.otlp",
+    "opentelemetry-sdk": "opentelemetry.sdk", "prometheus-client": "prometheus_client", "pyyaml": "yaml",
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("requirement", PROJECT["dependencies"] + PROJECT["optional-dependencies"]["bedrock"])
 def test_every_dependency_is_used(requirement: str) -> None:
     module = IMPORTED_AS.get(name_of(requirement), name_of(requirement))
-    texts = (path.read_text(encoding="utf-8") for path in (ROOT / "proxy").rglob("*.py"))
+    texts = (path.read_text(encoding="utf-8") for top in ("proxy", "evaluators") for path in (ROOT / top).rglob("*.py"))
     assert any(re.search(rf"^\s*(import|from) {module}\b", text, re.MULTILINE) for text in texts)
 
 

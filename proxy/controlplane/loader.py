@@ -18,6 +18,7 @@ import duckdb
 from proxy.config import Config
 from proxy.controlplane.estimator import Content
 from proxy.controlplane.events import Weighed
+from proxy.controlplane.inspection.inspector import Row
 from proxy.controlplane.journal_reader import JournalReader
 from proxy.controlplane.store import DENIED, Keeper, Store
 
@@ -45,6 +46,7 @@ class Loader:
         content: deque[Content],
         follower: Follower | None = None,
         welcome: Callable[[Store], None] = lambda store: None,
+        verdicts: deque[Row] | None = None,
     ) -> None:
         self.stopping = threading.Event()
         self.reader = JournalReader(config.journal_dir, hand_on=None if follower is None else follower.take_calls)
@@ -53,6 +55,7 @@ class Loader:
         self._journal = config.journal
         self._observers = observers
         self._content = content
+        self._verdicts: deque[Row] = deque() if verdicts is None else verdicts
         self._welcome = welcome  # told of the first store that is opened, before anything is loaded into it
         self._is_welcome = False
         self._follower = follower
@@ -124,6 +127,11 @@ class Loader:
             store.keep_content(rows)
             if self._follower is not None:
                 self._follower.take_content(rows)
+        verdicts = []
+        while self._verdicts:
+            verdicts.append(self._verdicts.popleft())
+        if verdicts:
+            store.keep_verdicts(verdicts)
 
     def _recover(self, error: Exception) -> None:
         """Close the store; set it aside if it failed too often in a row for reasons that waiting does not mend."""

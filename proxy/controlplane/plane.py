@@ -32,6 +32,7 @@ from proxy.controlplane.door import Door, add_list
 from proxy.controlplane.estimator import Estimator
 from proxy.controlplane.fleet import Fleet
 from proxy.controlplane.gauges import make_budget_gauges, make_gauges
+from proxy.controlplane.inspection.inspector import Inspector
 from proxy.controlplane.journal_writer import JournalWriter
 from proxy.controlplane.loader import Loader
 from proxy.controlplane.metrics import Metrics
@@ -67,9 +68,10 @@ class ControlPlane:
         book, precedence = load_book(config), Precedence()
         self.estimator = Estimator(config, book, self.journal, precedence, redact, Path(config.state_dir) / "token-ratios.json")
         self.fleet = Fleet(config.fleet)
+        self.inspector = Inspector(config.evaluators)
         self.exporter = Exporter(config, find_version(), self.metrics.collect) if config.otlp.endpoint is not None else None
         observers = [self.metrics.observe, self.fleet.observe, self.estimator.observe]
-        self.loader = Loader(config, observers, self.estimator.content, self.exporter, self._remember)
+        self.loader = Loader(config, observers, self.estimator.content, self.exporter, self._remember, self.inspector.rows)
         self.settlement = Settlement(
             self._query,
             self.loader.catch_up,
@@ -87,6 +89,7 @@ class ControlPlane:
             make_gauges(self.loader, self.receiver, self.estimator),
             make_budget_gauges(self.balances),
             make_fleet_gauges(self.fleet, self.metrics.agents),
+            self.inspector.tally.collect,
             self.notifier.collect,
         ]
         if self.exporter is not None:
@@ -114,6 +117,8 @@ class ControlPlane:
             "loader": self.loader.run,
             "samples": lambda: self.receiver.run(self.stopping),
             "estimator": lambda: self.estimator.run(self.receiver.samples, self.stopping),
+            "inspector": lambda: self.inspector.run(self.receiver.inspected, self.stopping),
+            "guests": lambda: self.inspector.run_guests(self.stopping),
             "fleet": lambda: self.fleet.run(self._query, self.stopping),
             "notices": lambda: self.notifier.run(self.stopping),
         }
@@ -130,6 +135,7 @@ class ControlPlane:
         self.balances.configure(config)
         self.fleet.configure(config.fleet)
         self.notifier.configure(config.notify)
+        self.inspector.configure(config.evaluators)
         self.estimator.configure(config, book, make_redactor(config))
         if self.exporter is not None:
             self.exporter.know(config)
@@ -146,7 +152,7 @@ class ControlPlane:
     def stop(self) -> None:
         """Let the estimator write what it has, then load what is left, then send what is left."""
         self.stopping.set()
-        for name in ("samples", "estimator", "fleet", "notices"):
+        for name in ("samples", "estimator", "inspector", "guests", "fleet", "notices"):
             self._threads[name].join(_DRAIN_S / 2)
         self.journal.close()
         self.loader.stop()

@@ -40,6 +40,11 @@ CALLS = derive_columns(Record)
 TABLES: dict[str, dict[str, str]] = {
     **{table: derive_columns(struct) for table, struct in STRUCTS.items()},
     "content": {"id": "VARCHAR", "at_ns": "BIGINT", "prompt": "VARCHAR", "output": "VARCHAR", "tools": "VARCHAR"},
+    # What the evaluators found: a row for each inspected call (evaluator `any`, the worst verdict) and for each verdict but those that say `pass`.
+    "verdicts": {
+        "id": "VARCHAR", "at_ns": "BIGINT", "evaluator": "VARCHAR", "label": "VARCHAR", "severity": "VARCHAR", "score": "DOUBLE",
+        "explanation": "VARCHAR",
+    },
     "segments": {
         "name": "VARCHAR",
         "position": "BIGINT",  # bytes loaded

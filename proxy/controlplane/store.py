@@ -176,6 +176,12 @@ class Store:
         appender.append_rows(rows)
         appender.flush()
 
+    def keep_verdicts(self, rows: list[tuple[str, int, str, str, str, float, str]]) -> None:
+        """Append (call id, at ns, evaluator, label, severity, score, explanation) to the table `verdicts`."""
+        appender = self._writer.appender("verdicts")
+        appender.append_rows(rows)
+        appender.flush()
+
     def query(self, sql: str, values: Sequence[Any] = (), limit_s: float = 30.0) -> tuple[list[str], list[tuple]]:
         """(column names, rows) of one of our own statements. Raises `QueryTooLong`, `duckdb.Error`."""
         cursor = self._root.cursor()

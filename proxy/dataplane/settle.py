@@ -180,7 +180,8 @@ class Settler:
         reading, keys = call.reading, call.presented
         if source == "none" or call.identity is None or not (reading.text or reading.tools or call.body):
             return
-        if not (self._keeps_content or call.is_lesson or source == "estimated"):  # nobody would read it
+        is_inspected = call.is_inspected and call.outcome is None and name_outcome(call) == "ok"
+        if not (self._keeps_content or is_inspected or call.is_lesson or source == "estimated"):  # nobody would read it
             return
         body = call.body
         for key in keys:
@@ -203,6 +204,14 @@ class Settler:
                 request_bytes=call.ask.prompt_bytes,
                 output_bytes=reading.output_bytes,
                 is_lesson=call.is_lesson,
+                is_inspected=is_inspected,
+                team=call.identity.team,
+                trace_id=call.identity.trace_id,
+                upstream=call.upstream,
+                model_asked=call.toll.asked_model or call.kind.model or call.ask.model,
+                reasoning_tokens=usage.reasoning_tokens if usage else None,
+                duration_ns=_span(call.answer.last_byte_ns, call),
+                first_token_ns=_span(call.answer.first_token_ns, call),
             )
         )
 
