@@ -25,54 +25,65 @@ import numpy as np
 from evaluators.drift import bets
 
 CELLS = 16
+MOST_UNKNOWN = 0.5
 
 
 class Bank:
-    """The state of each feature's e-detector; `sums` is features by bets, `starts` the answer at which each sum last stood near nothing."""
+    """The state of each known feature's e-detector.
+
+    `upto` says for each edge how many spacings and values stand at or below it; `sums` is features by bets; `recent` the evidence since the
+    answer in `starts`, where there was last none (CUSUM; Page 1954): the estimate of the start; `powers` what tempering leaves of a bet.
+    """
 
     def __init__(self, first: np.ndarray) -> None:
-        """`first` are the answers (rows) that set the cells; not a number means not known."""
-        filled = np.where(np.isnan(first), -np.inf, first)
-        features = first.shape[1]
-        self.edges = np.full((features, CELLS + 1), np.inf)
-        self.counts = np.zeros((features, CELLS + 2))
-        self.known = ~np.isnan(first).all(axis=0)
-        for index in np.flatnonzero(self.known):
-            values = filled[:, index][np.isfinite(filled[:, index])]
+        """`first` are the answers (rows) that set the cells; not a number means not known, and a feature mostly not known is left out."""
+        self.index = np.flatnonzero(np.isnan(first).mean(axis=0) <= MOST_UNKNOWN)
+        features = len(self.index)
+        self.edges = np.empty((features, CELLS + 3), np.float32)
+        self.upto = np.empty((features, CELLS + 3))
+        for row, column in enumerate(first[:, self.index].T):
+            values = column[~np.isnan(column)]
+            least, most = values.min(), values.max()
             inner = np.quantile(values, np.arange(1, CELLS) / CELLS, method="lower")
-            self.edges[index] = [np.nextafter(values.min(), -np.inf), *inner, values.max()]
-            cells = np.bincount(np.searchsorted(self.edges[index], values), minlength=CELLS + 2)
-            # Spacings, not values: one below the least value and one above the greatest; the least value itself bounds both of its sides.
-            cells[[0, -1]] += 1
-            cells[np.searchsorted(self.edges[index], values.min())] -= 1
-            self.counts[index] = cells
+            self.edges[row] = [-np.inf, np.nextafter(least, np.float32(-np.inf)), *inner, most, np.inf]
+            # Spacings, not values: n values make n + 1, one of them below the least value and one above the greatest.
+            self.upto[row] = np.searchsorted(np.sort(values), self.edges[row], side="right")
+            self.upto[row, 1] = 1
+            self.upto[row, -1] += 1
         self.sums = np.zeros((features, len(bets.DENSITIES)))
-        self.starts = np.zeros((features, len(bets.DENSITIES)), np.int64)
+        self.recent = np.zeros((features, len(bets.DENSITIES)))
+        self.starts = np.zeros((features, len(bets.DENSITIES)), np.int32)
         self.powers = np.ones((features, 1))
+        self._rows = np.arange(features)
 
     def count(self, values: np.ndarray) -> np.ndarray:
-        """Each value's e-values (features by bets), and takes the values into the reference; a value not known says nothing."""
-        seen = np.flatnonzero(~np.isnan(values) & self.known)
-        cell = (values[seen, None] > self.edges[seen]).sum(axis=1)
-        upto = np.cumsum(self.counts[seen], axis=1)
-        rows = np.arange(len(seen))
-        total = upto[:, -1]
-        here = upto[rows, cell]
-        own = self.counts[seen, cell]
-        factors = np.ones_like(self.sums)
-        taken = own > 0
-        low, high = 1 - here / total, 1 - (here - own) / total
-        factors[seen[taken]] = bets.average(low[taken].clip(0, 1), high[taken].clip(0, 1))
-        self.counts[seen, cell] += 1
+        """Each value's e-values (known features by bets), and takes the values into the reference; a value not known says nothing."""
+        values = values[self.index]
+        above = values[:, None] > self.edges
+        cell = above.sum(axis=1)
+        missing = cell == 0
+        cell[missing] = 1
+        ends = self.upto[self._rows, cell], self.upto[self._rows, cell - 1]
+        total = self.upto[:, -1]
+        factors = bets.average(1 - ends[0] / total, 1 - ends[1] / total)
+        if missing.any():
+            above[missing] = True
+            factors[missing] = 1.0
+        self.upto += ~above
         return factors
 
     def bet(self, values: np.ndarray, at: int) -> None:
         """Plays the bets on the values of answer number `at`."""
-        factors = self.count(values) ** self.powers
-        self.starts[self.sums < 1] = at
+        factors = self.count(values)
+        tempered = self.powers[:, 0] < 1
+        if tempered.any():
+            factors[tempered] **= self.powers[tempered]
+        np.copyto(self.starts, at, where=self.recent <= 1)
+        np.maximum(self.recent, 1, out=self.recent)
+        self.recent *= factors
         self.sums += 1
         self.sums *= factors
 
     def evidence(self) -> np.ndarray:
-        """The mean over the bets of each feature's sums; while nothing changes its mean is the number of answers watched."""
+        """The mean over the bets of each known feature's sums; while nothing changes its mean is the number of answers watched."""
         return self.sums.mean(axis=1)

@@ -19,12 +19,15 @@ _SCALES = (*features.SCALES, *(np.expm1 if name not in figures.RATIOS else np.ex
 
 def find_moves(baseline: Baseline, names: Sequence[str], began: int) -> tuple[Move, ...]:
     """The moves, the strongest first; `names` are of all features and then of the flags, without the pooled one."""
-    parts = np.concatenate([baseline.weigh_features(), baseline.weigh_flags()[:-1]])[: len(names)]
+    parts = np.zeros(len(names))
+    parts[baseline.bank.index[baseline.bank.index < baseline.outputs]] = baseline.weigh_features()[baseline.bank.index < baseline.outputs]
+    parts[baseline.outputs :] = baseline.weigh_flags()[: len(names) - baseline.outputs]
     since = baseline.average_since(began)
     moves = []
     for index in np.argsort(-parts)[:MOST_MOVES]:
         if moves and parts[index] < _LEAST_PART * parts.max():
             break
-        scale = _SCALES[index] if index < len(_SCALES) else float
-        moves.append(Move(names[index], float(scale(baseline.means[index])), float(scale(since[index])), float(parts[index])))
+        scale = _SCALES[index] if index < baseline.outputs else float
+        place = index if index < baseline.outputs else index - baseline.outputs + baseline.features
+        moves.append(Move(names[index], float(scale(baseline.means[place])), float(scale(since[place])), float(parts[index])))
     return tuple(moves)

@@ -1,7 +1,6 @@
 """The detector: one stream of answers in, an alarm out where they are no longer what they were, with its cause.
 
-Two baselines learn and watch side by side: one of the answers, one of the prompts.
-The answers' evidence raises the alarm; the prompts' says whether the input moved as well.
+Answers and prompts are learned and watched side by side: the answers' evidence raises the alarm; the prompts' says whether the input moved as well.
 Nothing is judged before the warm-up is whole, and nothing after an alarm until somebody says what it was: `accept` learns the new normal,
 `dismiss` keeps the old one.
 """
@@ -60,8 +59,7 @@ class Detector:
         self.evidence = 0.0
         self.verdicts = Verdicts()
         self.witness = Witness()
-        self.answers = Baseline(self.settings, len(FEATURE_NAMES), len(raised.NAMES) + self.verdicts.places)
-        self.prompts = Baseline(self.settings, len(features.LENGTHS), 1)
+        self.answers = Baseline(self.settings, len(FEATURE_NAMES), len(features.LENGTHS), len(raised.NAMES) + self.verdicts.places)
 
     def update(self, text: str, meta: Mapping) -> Alarm | None:
         """One answer. `meta` may hold: prompt, finish_reason, verdicts (names of what other evaluators found wrong), id, the figures named in
@@ -69,11 +67,9 @@ class Detector:
         if self.alarm is not None:
             return None
         reading = read(text)
-        values = np.concatenate([features.measure(reading), figures.weigh(len(text), meta)])
+        values = np.concatenate([features.measure(reading), figures.weigh(len(text), meta), _measure_prompt(meta.get("prompt"))])
         flags = np.array([*raise_flags(reading, meta.get("finish_reason")), *self.verdicts.place(meta.get("verdicts", ()))])
         self.evidence = self.answers.update(values, flags)
-        prompt = read((meta.get("prompt") or "")[:PROMPT_CHARACTERS])
-        self.prompts.update(features.measure_lengths(prompt), np.zeros(1, bool))
         self.witness.note(text, meta, self.answers.answers, self.state == LEARNING)
         if self.evidence < 1 / self.settings.alpha:
             return None
@@ -83,7 +79,7 @@ class Detector:
     def _name(self, severity: str) -> Alarm:
         began = self.answers.find_start()
         before, after = self.witness.show(began)
-        kind = "input" if self.prompts.evidence() >= 1 / INPUT_ALPHA else "output"
+        kind = "input" if self.answers.input_evidence() >= 1 / INPUT_ALPHA else "output"
         names = (*FEATURE_NAMES, *raised.NAMES, *self.verdicts.names)
         return Alarm(
             severity=severity,
@@ -120,4 +116,10 @@ class Detector:
         self.evidence = 0.0
         if self.state == WATCHING:
             self.answers.clear()
-            self.prompts.clear()
+
+
+def _measure_prompt(prompt: str | None) -> np.ndarray:
+    return _NO_PROMPT if prompt is None else features.measure_lengths(read(prompt[:PROMPT_CHARACTERS]))
+
+
+_NO_PROMPT = np.full(len(features.LENGTHS), np.nan)

@@ -1,4 +1,4 @@
-"""What is measured of one answer's text: lengths, structure, characters and the rates of style words, as one vector.
+"""What is measured of one answer's text: lengths, structure and the rates of characters, as one vector.
 
 Every figure is cheap (one pass of C code each) and on a scale where one answer's step is of the size of another's: logarithms of counts,
 square roots of rates.
@@ -11,7 +11,6 @@ import math
 import numpy as np
 
 from evaluators.drift.reading import Reading
-from evaluators.drift.words import STYLE_WORDS
 
 MARKS = ".,;:!?'\"()-*`#_/{}[]=+\\|$<>%&@~^"
 PIECES = ("**", "\n\n", "\n#", "\n- ", "\n* ", "\n1.", "\n  ", " - ", "\u2014", "\\n", "n't", "'s ", ", and ")
@@ -28,9 +27,8 @@ NAMES = (
     *ENDS,
     *(f"rate of {mark!r}" for mark in MARKS),
     *(f"rate of {piece!r}" for piece in PIECES),
-    *(f"rate of the word {word!r}" for word in STYLE_WORDS),
 )
-# What turns a mean on the measured scale back into the unit of the name: a count, a share, a rate in 1,000 bytes or in 100 words.
+# What turns a mean on the measured scale back into the unit of the name: a count, a share, a rate in 1,000 bytes.
 _LOGARITHMS = {"length", "words", "sentence length", "line length", "first line length", "last line length"}
 _RATIOS = {"lines", "sentences", "capitals a word", "first words a sentence"}
 _ROOTS = {"capitals", "digits", "line breaks", "beyond ascii"}
@@ -42,7 +40,6 @@ SCALES = tuple(
 _ENDS_AT = len(LENGTHS)
 _MARKS_AT = _ENDS_AT + len(ENDS)
 _PIECES_AT = _MARKS_AT + len(MARKS)
-_STYLE_AT = _PIECES_AT + len(PIECES)
 
 
 def measure(reading: Reading) -> np.ndarray:
@@ -53,10 +50,8 @@ def measure(reading: Reading) -> np.ndarray:
     out[:_ENDS_AT] = _take_lengths(reading, histogram)
     out[_ENDS_AT:_MARKS_AT] = _look_at_ends(text)
     out[_MARKS_AT:_PIECES_AT] = histogram[_MARK_CODES]
-    out[_PIECES_AT:_STYLE_AT] = [text.count(piece) for piece in PIECES]
-    out[_MARKS_AT:_STYLE_AT] *= 1000.0 / size
-    out[_STYLE_AT:] = reading.style
-    out[_STYLE_AT:] *= 100.0 / max(1, len(reading.words))
+    out[_PIECES_AT:] = [text.count(piece) for piece in PIECES]
+    out[_MARKS_AT:] *= 1000.0 / size
     np.sqrt(out[_MARKS_AT:], out=out[_MARKS_AT:])
     return out
 

@@ -24,7 +24,7 @@ POOLED_WEIGHT = 0.25
 
 
 class Rates:
-    """The state of each flag's e-detector: `raised` and `answers` counted so far, `sums` flags by bets; the last flag is the pooled one."""
+    """The state of each flag's e-detector: `raised` and `answers` counted so far, `sums` flags by bets, with `recent` and `starts` as in `Bank`; the last flag is the pooled one."""
 
     def __init__(self, first: np.ndarray) -> None:
         """`first` are the first answers' flags, answers by flags."""
@@ -35,7 +35,8 @@ class Rates:
         self.raised = np.append(turned.sum(axis=0), (turned & self.is_rare).any(axis=1).sum()).astype(float)
         self.answers = float(len(first))
         self.sums = np.zeros((flags, len(_WEIGHTS)))
-        self.starts = np.zeros((flags, len(_WEIGHTS)), np.int64)
+        self.recent = np.zeros((flags, len(_WEIGHTS)))
+        self.starts = np.zeros((flags, len(_WEIGHTS)), np.int32)
         self.powers = np.ones((flags, 1))
         self.weights = np.append(np.full(flags - 1, (1 - POOLED_WEIGHT) / (flags - 1)), POOLED_WEIGHT)
 
@@ -55,7 +56,9 @@ class Rates:
 
     def bet(self, flags: np.ndarray, at: int) -> None:
         factors = self.count(flags) ** self.powers
-        self.starts[self.sums < 1] = at
+        np.copyto(self.starts, at, where=self.recent <= 1)
+        np.maximum(self.recent, 1, out=self.recent)
+        self.recent *= factors
         self.sums += 1
         self.sums *= factors
 

@@ -18,8 +18,9 @@ _MOST = 24.0
 
 def estimate_times(values: np.ndarray) -> np.ndarray:
     """The autocorrelation time of each column, at least 1; rows are answers in their order."""
-    filled = np.where(np.isnan(values), np.nanmean(values, axis=0) if len(values) else 0.0, values)
-    centred = np.nan_to_num(filled - filled.mean(axis=0))
+    known = ~np.isnan(values)
+    means = np.where(known, values, 0).sum(axis=0) / np.maximum(1, known.sum(axis=0))
+    centred = np.where(known, values - means, 0.0)
     variance = (centred**2).mean(axis=0)
     lags = np.arange(1, _LAGS)
     weights = 1 - lags / _LAGS
