@@ -1,0 +1,89 @@
+"""The bank: one conformal e-detector for each feature, every one exact by itself.
+
+How a feature is judged.
+The first answers of a stream set the cells: the edges are quantiles of the values seen there, and never move again.
+Each later value falls into a cell; the answers before it say how likely that was.
+For a value of a continuous feature that is exchangeable with the n values before it, the chance to fall into a cell, given every cell
+before, is exactly (spacings of the first values in that cell + later values in it) / (n + 1): Polya's urn.
+So the cell is an interval of the conformal p-value (Vovk, Gammerman and Shafer, *Algorithmic Learning in a Random World*, 2nd ed. 2022,
+chapter 8), a bet's mean over it is an e-value, and its product over time is a martingale.
+
+How they are summed.
+M_t = (M_{t-1} + 1) e_t is the Shiryaev-Roberts sum over every possible time of change: an e-detector (Shin, Ramdas and Rinaldo,
+*E-detectors*, arXiv 2203.03532, definition 2.2 and theorem 2.4), whose mean while nothing changes is t.
+Any weighted mean of e-detectors is one; stopped at 1/alpha its average run length is at least 1/alpha.
+
+What it takes: the values of a stream, given which cells the first ones made, are exchangeable while nothing changes.
+Bursts and trends break that; `tempering` says what is done about it.
+A feature with ties (a rate that is mostly zero) differs from a continuous one by at most one part in n + 1 of its chance, and n grows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from evaluators.drift import bets
+
+CELLS = 16
+MOST_UNKNOWN = 0.5
+
+
+class Bank:
+    """The state of each known feature's e-detector.
+
+    `upto` says for each edge how many spacings and values stand at or below it; `sums` is features by bets; `recent` the evidence since the
+    answer in `starts`, where there was last none (CUSUM; Page 1954): the estimate of the start; `powers` what tempering leaves of a bet.
+    """
+
+    def __init__(self, first: np.ndarray) -> None:
+        """`first` are the answers (rows) that set the cells; not a number means not known, and a feature mostly not known is left out."""
+        self.index = np.flatnonzero(np.isnan(first).mean(axis=0) <= MOST_UNKNOWN)
+        features = len(self.index)
+        self.edges = np.empty((features, CELLS + 3), np.float32)
+        self.upto = np.empty((features, CELLS + 3))
+        for row, column in enumerate(first[:, self.index].T):
+            values = column[~np.isnan(column)]
+            least, most = values.min(), values.max()
+            inner = np.quantile(values, np.arange(1, CELLS) / CELLS, method="lower")
+            self.edges[row] = [-np.inf, np.nextafter(least, np.float32(-np.inf)), *inner, most, np.inf]
+            # Spacings, not values: n values make n + 1, one of them below the least value and one above the greatest.
+            self.upto[row] = np.searchsorted(np.sort(values), self.edges[row], side="right")
+            self.upto[row, 1] = 1
+            self.upto[row, -1] += 1
+        self.sums = np.zeros((features, len(bets.DENSITIES)))
+        self.recent = np.zeros((features, len(bets.DENSITIES)))
+        self.starts = np.zeros((features, len(bets.DENSITIES)), np.int32)
+        self.powers = np.ones((features, 1))
+        self._rows = np.arange(features)
+
+    def count(self, values: np.ndarray) -> np.ndarray:
+        """Each value's e-values (known features by bets), and takes the values into the reference; a value not known says nothing."""
+        values = values[self.index]
+        above = values[:, None] > self.edges
+        cell = above.sum(axis=1)
+        missing = cell == 0
+        cell[missing] = 1
+        ends = self.upto[self._rows, cell], self.upto[self._rows, cell - 1]
+        total = self.upto[:, -1]
+        factors = bets.average(1 - ends[0] / total, 1 - ends[1] / total)
+        if missing.any():
+            above[missing] = True
+            factors[missing] = 1.0
+        self.upto += ~above
+        return factors
+
+    def bet(self, values: np.ndarray, at: int) -> None:
+        """Plays the bets on the values of answer number `at`."""
+        factors = self.count(values)
+        tempered = self.powers[:, 0] < 1
+        if tempered.any():
+            factors[tempered] **= self.powers[tempered]
+        np.copyto(self.starts, at, where=self.recent <= 1)
+        np.maximum(self.recent, 1, out=self.recent)
+        self.recent *= factors
+        self.sums += 1
+        self.sums *= factors
+
+    def evidence(self) -> np.ndarray:
+        """The mean over the bets of each known feature's sums; while nothing changes its mean is the number of answers watched."""
+        return self.sums.mean(axis=1)

@@ -1,0 +1,100 @@
+"""The baseline: what one stream of vectors and flags usually is, learned from its first answers, and the evidence that it is so no more."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from evaluators.drift.bank import Bank
+from evaluators.drift.rates import Rates
+from evaluators.drift.settings import Settings
+from evaluators.drift.tempering import estimate_times
+
+FEATURES_SHARE = 0.6
+RECENT_ANSWERS = 64
+
+
+class Baseline:
+    """First `first` rows are gathered, then counted; from `warmup` on they are bet on.
+
+    `rows` holds the warm-up in its order until the bursts are known; `recent` the last answers since; `means` of all of the warm-up.
+    """
+
+    def __init__(self, settings: Settings, outputs: int, prompts: int, flags: int) -> None:
+        """How many features there are of outputs and of prompts, in this order, and how many flags."""
+        self.settings = settings
+        self.outputs = outputs
+        features = outputs + prompts
+        self.features = features
+        self.answers = 0
+        self.rows = np.zeros((settings.warmup, features + flags), np.float32)
+        self.recent = np.zeros((RECENT_ANSWERS, features + flags), np.float32)
+        self.means = np.zeros(features + flags)
+        self.bank: Bank | None = None
+        self.rates: Rates | None = None
+
+    def update(self, values: np.ndarray, flags: np.ndarray) -> float:
+        """Takes one answer in; returns the evidence, 0 while learning."""
+        at = self.answers
+        self.answers += 1
+        row = np.concatenate([values, flags]).astype(np.float32)
+        values = row[: self.features]  # rounded as the rows are that the cells were set by, or equal values would not be
+        if at >= self.settings.warmup:
+            self.recent[at % RECENT_ANSWERS] = row
+            self.bank.bet(values, self.answers)
+            self.rates.bet(self.rates.turn(flags), self.answers)
+            return self.evidence()
+        self.rows[at] = row
+        if at >= self.settings.first:
+            self.bank.count(values)
+            self.rates.count(self.rates.turn(flags))
+        elif self.answers == self.settings.first:
+            first = self.rows[: self.answers]
+            self.bank = Bank(first[:, : self.features])
+            self.rates = Rates(first[:, self.features :] > 0)
+        if self.answers == self.settings.warmup:
+            self._finish()
+        return 0.0
+
+    def _finish(self) -> None:
+        known = ~np.isnan(self.rows)
+        self.means = np.where(known, self.rows, 0).sum(axis=0) / np.maximum(1, known.sum(axis=0))
+        self.bank.powers = 1 / estimate_times(self.rows[:, self.bank.index])[:, None]
+        turned = np.array([self.rates.turn(row > 0) for row in self.rows[:, self.features :]])
+        self.rates.powers = 1 / estimate_times(turned.astype(float))[:, None]
+        self.rows = self.rows[:0]
+
+    def weigh_features(self) -> np.ndarray:
+        """Each known output feature's part of the evidence."""
+        own = self.bank.index < self.outputs
+        return FEATURES_SHARE / max(1, own.sum()) * self.bank.evidence() * own
+
+    def weigh_flags(self) -> np.ndarray:
+        """Each flag's part of the evidence, the pooled flag last."""
+        return (1 - FEATURES_SHARE) * self.rates.weights * self.rates.evidence()
+
+    def input_evidence(self) -> float:
+        """The evidence that the prompts are no longer what they were."""
+        prompts = self.bank.index >= self.outputs
+        return float(self.bank.evidence()[prompts].mean()) if prompts.any() else 0.0
+
+    def evidence(self) -> float:
+        return float(self.weigh_features().sum() + self.weigh_flags().sum())
+
+    def clear(self) -> None:
+        """Forgets the evidence, keeps the baseline."""
+        for each in (self.bank, self.rates):
+            each.sums[:] = each.recent[:] = 0
+
+    def find_start(self) -> int:
+        """The answer at which the strongest evidence began."""
+        features, flags = self.weigh_features(), self.weigh_flags()
+        strongest, place = (self.bank, features.argmax()) if features.max() > flags.max() else (self.rates, flags.argmax())
+        return int(strongest.starts[place][strongest.recent[place].argmax()])
+
+    def average_since(self, began: int) -> np.ndarray:
+        """The mean of each feature and flag over the last answers since `began`, not before the watch and at most RECENT_ANSWERS of them."""
+        number = min(self.answers - max(began, self.settings.warmup + 1) + 1, RECENT_ANSWERS)
+        places = (self.answers - 1 - np.arange(number)) % RECENT_ANSWERS
+        rows = self.recent[places]
+        known = ~np.isnan(rows)
+        return np.where(known, rows, 0).sum(axis=0) / np.maximum(1, known.sum(axis=0))
