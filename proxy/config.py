@@ -21,6 +21,7 @@ from proxy.hosts import is_loopback
 from proxy.inspecting import Evaluators, check_evaluators
 from proxy.notify import Notify, check_notify, list_secrets
 from proxy.otlp import Otlp, check_otlp
+from proxy.reviewing import Review, check_review
 from proxy.routes import check_routes
 from proxy.rules import Budget, Headroom, Key, Ledger, RateLimit, Reserving, check_keys, check_rules
 from proxy.tiers import Tier, check_tiers
@@ -142,6 +143,7 @@ class Config(_Section):
     prices: list[Price] = []
     capture: Capture = Capture()
     evaluators: Evaluators = Evaluators()
+    review: Review = Review()
     journal: Journal = Journal()
     metrics: Shown = Shown()
     fleet: Fleet = Fleet()
@@ -248,6 +250,7 @@ def _cross_check(config: Config, environment: typing.Mapping[str, str], faults: 
     check_tiers(config.tiers, faults)
     check_otlp(config.otlp, config.capture.content, environment, faults)
     check_evaluators(config.evaluators, faults)
+    check_review(config.review, faults)
     check_exposure(config, faults)
     check_notify(config.notify, environment, faults)
     if config.ledger.redis is not None and config.redis_url(environment) is None:

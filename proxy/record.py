@@ -189,6 +189,21 @@ class OrderEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     reason: str | None = None
 
 
+class ReviewEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """A step of a call's review: the journal's `review` line. The last one says how it stands, and none holds anything of an answer's text."""
+
+    id: str  # of the call
+    at_ns: int
+    by: str  # a reviewer, or "weighbridge"
+    state: str  # queued | held | pass | fail | unsure | approved | rejected | timed_out | released | dropped
+    reason: str | None = None  # why it is to be reviewed: sampled | flagged | gate NAME
+    share: float | None = None  # the probability with which such a call is chosen
+    note: str | None = None
+    agent: str | None = None
+    task: str | None = None
+    model: str | None = None
+
+
 class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What an evaluator or the estimator sees of a call. Sent over a local socket; may be dropped, and is counted then."""
 

@@ -19,6 +19,8 @@ _LINKS = (
     ("/api/unpriced", "models whose price is unknown"),
     ("/api/budgets", "limit, spent, reserved and forecast of every account of a budget"),
     ("/api/tasks", "every task with its calls and cost; by=agent: what tasks cost on the average"),
+    ("/api/reviews?state=open", "what waits for a reviewer, the oldest first"),
+    ("/api/agreement", "how the evaluators and the reviewers agree"),
     ("/api/orders", "who is paused or killed, by whom and why"),
     ("/api/keys", "the virtual keys, and what they may spend"),
     ("/api/alerts", "what is wrong now, whether or not anybody was told"),

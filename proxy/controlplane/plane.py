@@ -40,6 +40,8 @@ from proxy.controlplane.metrics.fleet import make_fleet_gauges
 from proxy.controlplane.notices.notifier import Notifier
 from proxy.controlplane.notices.trial import make_change as make_trial
 from proxy.controlplane.reloader import Reloader
+from proxy.controlplane.review.desk import ReviewDesk
+from proxy.controlplane.review.queue import Queue
 from proxy.controlplane.samples import SampleReceiver, bind
 from proxy.controlplane.settlement import Precedence, Settlement, make_price
 from proxy.controlplane.store import Store
@@ -70,8 +72,13 @@ class ControlPlane:
         self.fleet = Fleet(config.fleet)
         self.inspector = Inspector(config.evaluators)
         self.exporter = Exporter(config, find_version(), self.metrics.collect) if config.otlp.endpoint is not None else None
-        observers = [self.metrics.observe, self.fleet.observe, self.estimator.observe]
-        self.loader = Loader(config, observers, self.estimator.content, self.exporter, self._remember, self.inspector.rows)
+        self.queue = Queue(config.review, self.journal, redact)
+        self.inspector.listeners.append(self.queue.listen)
+        observers = [self.metrics.observe, self.fleet.observe, self.estimator.observe, self.queue.observe]
+        self.loader = Loader(
+            config, observers, self.estimator.content, self.exporter, self._remember, self.inspector.rows,
+            ready=lambda store: self.queue.restore(store.query),
+        )  # fmt: skip
         self.settlement = Settlement(
             self._query,
             self.loader.catch_up,
@@ -82,6 +89,7 @@ class ControlPlane:
         )
         self.balances = Balances(config)
         self.desk = Desk(config.orders, self.journal, config.identity.keys)
+        self.reviews = ReviewDesk(self.queue, self._query)
         self.reloader = Reloader(config_path, config, self.desk, self.take)
         instance = f"{config.admin.host}:{config.admin.port}"
         self.notifier = Notifier(config.notify, config.notices, instance, self.metrics.collect, os.environ)
@@ -90,6 +98,7 @@ class ControlPlane:
             make_budget_gauges(self.balances),
             make_fleet_gauges(self.fleet, self.metrics.agents),
             self.inspector.tally.collect,
+            self.queue.collect,
             self.notifier.collect,
         ]
         if self.exporter is not None:
@@ -136,15 +145,17 @@ class ControlPlane:
         self.fleet.configure(config.fleet)
         self.notifier.configure(config.notify)
         self.inspector.configure(config.evaluators)
-        self.estimator.configure(config, book, make_redactor(config))
+        redact = make_redactor(config)
+        self.estimator.configure(config, book, redact)
+        self.queue.configure(config.review, redact)
         if self.exporter is not None:
             self.exporter.know(config)
         self.settlement.configure(make_price(book, Providers(book, config.upstreams)))
 
     def add_routes(self, app: web.Application, door: Door, desk: Executor, threads: Executor) -> None:
         """Add what changes something: one at a time in the thread of the desk, but for what must wait for the database."""
-        door.add(app, desk, [*make_changes(self.desk), self.reloader.make_change()])
-        door.add(app, threads, [self.settlement.change, make_trial(self.notifier)])
+        door.add(app, desk, [*make_changes(self.desk), self.reloader.make_change(), *self.reviews.changes])
+        door.add(app, threads, [self.settlement.change, make_trial(self.notifier), *self.reviews.looks])
         add_list(app, desk, "/api/orders", lambda: list_orders(self.desk))
         add_list(app, desk, "/api/keys", lambda: list_keys(self.desk))
         add_list(app, threads, "/api/alerts", self.notifier.list_alerts)
