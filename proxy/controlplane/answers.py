@@ -37,7 +37,7 @@ def answer(query: Query, name: str, asked: dict[str, str], now_ns: int, weigh: C
             raise BadQuestion("budgets are shown as they are now; ask with last, budget, unit or a dimension of the account")
         return budgets(query, weigh(), filters, _read_last(asked, "100"), now_ns)
     if name in ("reviews", "agreement"):
-        named = filters | {word: asked[word] for word in ("since", "until") if word in asked}
+        named = filters | {word: asked[word] for word in ("since", "until", "by") if word in asked}
         return agreement(query, named, now_ns) if name == "agreement" else reviews(query, named, _read_last(asked, "100"), now_ns)
     scope = reports.make_scope(asked.get("since"), asked.get("until"), filters, now_ns)
     if name == "report":
