@@ -93,6 +93,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     act: str | None = None  # refused | clamped | downgraded | cut | warned | observed
     capped_tokens: int | None = None  # the maximum that was written into the request
     waited_ns: int = 0  # in a queue, part of duration_ns
+    gate: str | None = None  # that held its answer until it was reviewed
+    held_ns: int = 0  # for so long, part of duration_ns
     # time, all spans from started_ns
     first_byte_ns: int | None = None
     first_token_ns: int | None = None
@@ -230,6 +232,23 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reasoning_tokens: int | None = None
     duration_ns: int | None = None
     first_token_ns: int | None = None
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An answer that waits for a reviewer. Sent over the sample socket again and again until there is a decision."""
+
+    id: str
+    gate: str
+    agent: str
+    task: str | None = None
+    model: str | None = None
+    at_ns: int  # since when
+    until_ns: int
+    finish: str | None = None
+    text: str = ""
+    tools: list[tuple[str, str]] = []
+    request: str = ""
+    is_cut: bool = False  # there may be more of it than is shown
 
 
 class KeyState(msgspec.Struct, frozen=True, kw_only=True):

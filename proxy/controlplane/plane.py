@@ -72,7 +72,8 @@ class ControlPlane:
         self.fleet = Fleet(config.fleet)
         self.inspector = Inspector(config.evaluators)
         self.exporter = Exporter(config, find_version(), self.metrics.collect) if config.otlp.endpoint is not None else None
-        self.queue = Queue(config.review, self.journal, redact)
+        self.desk = Desk(config.orders, self.journal, config.identity.keys)
+        self.queue = Queue(config.review, self.journal, redact, decided=self.desk.list_ruled())
         self.inspector.listeners.append(self.queue.listen)
         observers = [self.metrics.observe, self.fleet.observe, self.estimator.observe, self.queue.observe]
         self.loader = Loader(
@@ -88,8 +89,7 @@ class ControlPlane:
             make_price(book, Providers(book, config.upstreams)),
         )
         self.balances = Balances(config)
-        self.desk = Desk(config.orders, self.journal, config.identity.keys)
-        self.reviews = ReviewDesk(self.queue, self._query)
+        self.reviews = ReviewDesk(self.queue, self.desk, self._query)
         self.reloader = Reloader(config_path, config, self.desk, self.take)
         instance = f"{config.admin.host}:{config.admin.port}"
         self.notifier = Notifier(config.notify, config.notices, instance, self.metrics.collect, os.environ)
@@ -128,6 +128,7 @@ class ControlPlane:
             "estimator": lambda: self.estimator.run(self.receiver.samples, self.stopping),
             "inspector": lambda: self.inspector.run(self.receiver.inspected, self.stopping),
             "guests": lambda: self.inspector.run_guests(self.stopping),
+            "reviews": lambda: self.queue.run(self.receiver.held, self.stopping),
             "fleet": lambda: self.fleet.run(self._query, self.stopping),
             "notices": lambda: self.notifier.run(self.stopping),
         }
@@ -163,7 +164,7 @@ class ControlPlane:
     def stop(self) -> None:
         """Let the estimator write what it has, then load what is left, then send what is left."""
         self.stopping.set()
-        for name in ("samples", "estimator", "inspector", "guests", "fleet", "notices"):
+        for name in ("samples", "estimator", "inspector", "guests", "reviews", "fleet", "notices"):
             self._threads[name].join(_DRAIN_S / 2)
         self.journal.close()
         self.loader.stop()

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from proxy.controlplane.changes import ANYONE, check_text
-from proxy.controlplane.desk import NOT_IN_HISTORY
+from proxy.controlplane.desk import NOT_IN_HISTORY, Desk
 from proxy.controlplane.door import Change, NotDone, read_body
 from proxy.controlplane.reports import Query
 from proxy.controlplane.review.queue import Queue, Waiting
@@ -36,8 +36,9 @@ class Decision(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 class ReviewDesk:
     """`decide` belongs to the thread of the desk, `show` to any that may wait for the database."""
 
-    def __init__(self, queue: Queue, query: Query) -> None:
+    def __init__(self, queue: Queue, desk: Desk, query: Query) -> None:
         self._queue = queue
+        self._desk = desk
         self._query = query
 
     @property
@@ -64,7 +65,8 @@ class ReviewDesk:
         if one is None:
             _, call = self._find(target)
             one = Waiting(target, "sampled", "chosen", 0, call["agent"], call["task"], call["model"])
-        is_noted = self._queue.decide(one, _STATES[given.decision], given.by, given.note)
+        publish = (lambda event: not self._desk.rule(event).note) if is_held else None
+        is_noted = self._queue.decide(one, _STATES[given.decision], given.by, given.note, publish)
         return {"id": target, "state": _STATES[given.decision], "agent": one.agent, "by": given.by, "note": "" if is_noted else NOT_IN_HISTORY}
 
     def show(self, target: str, _: bytes) -> dict[str, Any]:

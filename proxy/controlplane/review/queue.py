@@ -8,10 +8,11 @@ Where the queue is full, what was only sampled leaves first, the oldest before a
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 from prometheus_client.core import Metric
@@ -24,18 +25,21 @@ from proxy.controlplane.journal_writer import JournalWriter
 from proxy.controlplane.reports import Query
 from proxy.controlplane.review.counts import KINDS, Counts
 from proxy.controlplane.review.strata import Strata
-from proxy.record import ReviewEvent
+from proxy.record import Held, ReviewEvent
 from proxy.record import Sample as Sent
 from proxy.reviewing import Review
 
 OURSELVES = "weighbridge"
 OPEN = ("queued", "held")
+Write = Callable[[ReviewEvent], bool]
+_PATIENCE_S = 0.5  # of the thread, until it looks whether it is to end
 _MOST_TEXT = 65536  # characters of an answer, and of its request
 _MOST_KEPT = 64 * 1024 * 1024  # characters of all of them
 _MOST_DECIDED = 10_000  # that are remembered, so that a late verdict does not queue them again
 _WAITING = (
-    "SELECT id, arg_max(state, at_ns), min(at_ns), arg_max(reason, at_ns), arg_max(agent, at_ns), arg_max(task, at_ns), arg_max(model, at_ns) "
-    "FROM reviews GROUP BY id HAVING arg_max(state, at_ns) IN ('queued', 'held') ORDER BY min(at_ns)"
+    "SELECT r.*, c.outcome FROM (SELECT id, arg_max(state, at_ns) AS state, min(at_ns) AS since_ns, arg_max(reason, at_ns), arg_max(agent, at_ns), "
+    "arg_max(task, at_ns), arg_max(model, at_ns) FROM reviews GROUP BY id) r LEFT JOIN calls c USING (id) "
+    "WHERE r.state IN ('queued', 'held') ORDER BY since_ns"
 )
 
 
@@ -70,7 +74,7 @@ class Queue:
 
     def __init__(
         self, review: Review, journal: JournalWriter, redact: Callable[[str], str], strata: Strata | None = None,
-        clock_ns: Callable[[], int] = time.time_ns,
+        clock_ns: Callable[[], int] = time.time_ns, decided: Iterable[str] = (),
     ) -> None:  # fmt: skip
         self.counts = Counts()
         self._review = review
@@ -80,7 +84,7 @@ class Queue:
         self._clock_ns = clock_ns
         self._turn = threading.RLock()
         self._waiting: dict[str, OrderedDict[str, Waiting]] = {kind: OrderedDict() for kind in KINDS}
-        self._decided: OrderedDict[str, None] = OrderedDict()
+        self._decided: OrderedDict[str, None] = OrderedDict.fromkeys(decided)
         self._kept = 0  # characters
         self._keeping: OrderedDict[str, Waiting] = OrderedDict()  # those with a text, the oldest first
 
@@ -114,6 +118,30 @@ class Queue:
         self._waiting[kind][one.id] = one
         self._make_room()
 
+    def run(self, held: queue.Queue[Held], stopping: threading.Event) -> None:
+        """Take in what gates hold, until told to stop."""
+        while not stopping.is_set():
+            try:
+                self.hold(held.get(timeout=_PATIENCE_S))
+            except queue.Empty:
+                continue
+
+    def hold(self, held: Held) -> None:
+        """An answer is held, and waits for a decision; this is told again and again."""
+        with self._turn:
+            there = self._waiting["held"].get(held.id)
+            if held.id in self._decided or (there is not None and there.kept is not None):
+                return
+            kept = self._make_kept(held.text, held.tools, held.request, held.finish)
+            if there is not None:  # an earlier process had its text
+                self._keep(there, kept)
+                return
+            one = Waiting(held.id, "held", f"gate {held.gate}", held.at_ns, held.agent, held.task, held.model)
+            self._note(one, "held", self._clock_ns())
+            self._waiting["held"][one.id] = one
+            self._keep(one, kept)
+            self._make_room()
+
     def _make_kept(self, text: str, tools: list[tuple[str, str]], prompt: str, finish: str | None) -> Kept:
         redact = self._redact
         shown = [(name, redact(arguments[:_MOST_TEXT])) for name, arguments in tools]
@@ -145,10 +173,14 @@ class Queue:
         _, rows = query(_WAITING, [])
         with self._turn:
             found = []
-            for id, state, at_ns, reason, agent, task, model in rows:
+            for id, state, at_ns, reason, agent, task, model, outcome in rows:
                 if id not in self._decided and self._find(id) is None:
                     kind = "held" if state == "held" else reason if reason in KINDS else "flagged"
-                    found.append(Waiting(id, kind, reason or kind, at_ns, agent, task, model))
+                    one = Waiting(id, kind, reason or kind, at_ns, agent, task, model)
+                    if kind == "held" and outcome is not None:  # it has ended meanwhile
+                        self._end(one, _name_ending(outcome), OURSELVES)
+                    else:
+                        found.append(one)
             for kind, there in self._waiting.items():
                 self._waiting[kind] = OrderedDict([(one.id, one) for one in found if one.kind == kind] + list(there.items()))
             self._make_room()
@@ -163,14 +195,14 @@ class Queue:
     def _find(self, id: str) -> Waiting | None:
         return next((calls[id] for calls in self._waiting.values() if id in calls), None)
 
-    def decide(self, one: Waiting, state: str, by: str, note: str | None = None) -> bool:
-        """Note a decision on a call, which need not wait any more. Whether the journal has it."""
+    def decide(self, one: Waiting, state: str, by: str, note: str | None = None, write: Write | None = None) -> bool:
+        """Note a decision on a call, which need not wait any more; by `write`, which may refuse it, in the place of the journal. Whether it is noted."""
         with self._turn:
-            return self._end(self._find(one.id) or one, state, by, note)
+            return self._end(self._find(one.id) or one, state, by, note, write)
 
-    def _end(self, one: Waiting, state: str, by: str, note: str | None = None) -> bool:
+    def _end(self, one: Waiting, state: str, by: str, note: str | None = None, write: Write | None = None) -> bool:
         now_ns = self._clock_ns()
-        is_noted = self._note(one, state, now_ns, by, note=note)
+        is_noted = (write or self._journal.write)(self._describe(one, state, now_ns, by, note=note))
         is_waiting = self._waiting[one.kind].pop(one.id, None) is not None
         self._let_go(one)
         self._decided[one.id] = None
@@ -185,14 +217,16 @@ class Queue:
             held = self._waiting["held"]
             for call in weighed if held else ():
                 if (one := held.get(call.id)) is not None:
-                    self._end(one, "timed_out" if call.outcome == "policy_review_timeout" else "released", OURSELVES)
+                    self._end(one, _name_ending(call.outcome), OURSELVES)
 
-    def _note(self, one: Waiting, state: str, at_ns: int, by: str = OURSELVES, share: float | None = None, note: str | None = None) -> bool:
+    def _note(self, one: Waiting, state: str, at_ns: int, share: float | None = None) -> None:
+        self._journal.write(self._describe(one, state, at_ns, OURSELVES, share=share))
+
+    def _describe(self, one: Waiting, state: str, at_ns: int, by: str, share: float | None = None, note: str | None = None) -> ReviewEvent:
         reason = one.reason if state in OPEN else None
-        event = ReviewEvent(
+        return ReviewEvent(
             id=one.id, at_ns=at_ns, by=by, state=state, reason=reason, share=share, note=note, agent=one.agent, task=one.task, model=one.model
         )
-        return self._journal.write(event)
 
     # --- what is told ---------------------------------------------------------------------------------------------
 
@@ -202,3 +236,8 @@ class Queue:
             waiting = {kind: len(calls) for kind, calls in self._waiting.items()}
             since_ns = min((one.at_ns for calls in self._waiting.values() for one in calls.values()), default=None)
         yield from self.counts.collect(waiting, 0 if since_ns is None else max(0, self._clock_ns() - since_ns))
+
+
+def _name_ending(outcome: str) -> str:
+    """What became of a held answer on which nobody decided, by how its call ended."""
+    return "timed_out" if outcome == "policy_review_timeout" else "released"

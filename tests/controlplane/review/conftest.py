@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from evaluators.sample import Sample
 from evaluators.verdict import Verdict
+from proxy.controlplane.desk import Desk
 from proxy.controlplane.journal_writer import JournalWriter
 from proxy.controlplane.review.queue import Queue
 from proxy.controlplane.review.strata import Strata
@@ -28,6 +28,7 @@ class Lobby:
         self.folder.mkdir(exist_ok=True)
         self.now_ns = 10**18
         self.writer = JournalWriter(self.folder, 10**6)
+        self.desk = Desk(folder / "orders.json", self.writer, [], self.tick)
 
     def tick(self) -> int:
         self.now_ns += 10**9
@@ -59,8 +60,3 @@ def figures(queue: Queue) -> dict[str, float]:
 @pytest.fixture
 def lobby(tmp_path: Path) -> Lobby:
     return Lobby(tmp_path)
-
-
-@pytest.fixture
-def fill() -> Callable[..., None]:
-    return tell

@@ -30,7 +30,7 @@ def decide(desk: ReviewDesk, target: str, **body: object) -> dict:
 
 def test_a_call_is_shown_from_memory_from_the_database_or_without_its_text(lobby: Lobby, filled: Store) -> None:
     queue = lobby.open()
-    desk = ReviewDesk(queue, filled.query)
+    desk = ReviewDesk(queue, lobby.desk, filled.query)
     tell(queue, "new", FAULTY)
     shown = desk.show("new", b"")
     assert (shown["text"], shown["kept"], shown["recorded"], shown["kind"]) == ("text of new", "memory", False, "flagged")
@@ -44,7 +44,7 @@ def test_a_call_is_shown_from_memory_from_the_database_or_without_its_text(lobby
 
 
 def test_any_recorded_call_can_be_marked_and_both_reviewers_stay_in_the_history(lobby: Lobby, filled: Store) -> None:
-    desk = ReviewDesk(lobby.open(), filled.query)
+    desk = ReviewDesk(lobby.open(), lobby.desk, filled.query)
     assert decide(desk, "call-0", decision="pass", by="jo")["state"] == "pass"
     answer = decide(desk, "call-0", decision="fail", by="mo", note="the total is wrong")
     assert (answer["state"], answer["agent"], answer["note"]) == ("fail", "agent-0", "")
@@ -68,10 +68,10 @@ def test_any_recorded_call_can_be_marked_and_both_reviewers_stay_in_the_history(
 )
 def test_what_is_wrong_changes_nothing(lobby: Lobby, filled: Store, target: str, body: dict, expected: str) -> None:
     with pytest.raises((BadQuestion, NotDone), match=expected):
-        decide(ReviewDesk(lobby.open(), filled.query), target, **body)
+        decide(ReviewDesk(lobby.open(), lobby.desk, filled.query), target, **body)
     assert lobby.steps() == []
 
 
 def test_a_decision_that_the_journal_does_not_take_is_told(lobby: Lobby, filled: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lobby.writer, "write", lambda event: False)
-    assert "the history lacks it" in decide(ReviewDesk(lobby.open(), filled.query), "call-0", decision="pass")["note"]
+    assert "the history lacks it" in decide(ReviewDesk(lobby.open(), lobby.desk, filled.query), "call-0", decision="pass")["note"]
