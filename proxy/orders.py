@@ -14,7 +14,6 @@ import msgspec
 
 from proxy.rules import Key
 
-
 APPROVED, REJECTED = "approved", "rejected"
 
 

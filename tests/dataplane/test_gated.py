@@ -93,7 +93,11 @@ DIALECTS = {
     ),
     "cohere": ("/a/press-1/co/v2/chat", CHAT, lambda body: ("", body["code"])),
     "ollama": ("/a/press-1/llama/api/chat", {**CHAT, "stream": False}, lambda body: ("", body["code"])),
-    "bedrock": ("/a/press-1/rock/model/m/converse", {"messages": [{"role": "user", "content": [{"text": "Write."}]}]}, lambda body: ("", body["code"])),
+    "bedrock": (
+        "/a/press-1/rock/model/m/converse",
+        {"messages": [{"role": "user", "content": [{"text": "Write."}]}]},
+        lambda body: ("", body["code"]),
+    ),
 }
 KINDS = {"openai": "permission_error", "anthropic": "permission_error", "gemini": "PERMISSION_DENIED"}
 UPSTREAMS = {"up": "openai", "claude": "anthropic", "gem": "gemini", "co": "cohere", "llama": "ollama", "rock": "bedrock"}

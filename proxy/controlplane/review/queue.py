@@ -196,7 +196,7 @@ class Queue:
         return next((calls[id] for calls in self._waiting.values() if id in calls), None)
 
     def decide(self, one: Waiting, state: str, by: str, note: str | None = None, write: Write | None = None) -> bool:
-        """Note a decision on a call, which need not wait any more; by `write`, which may refuse it, in the place of the journal. Whether it is noted."""
+        """Note a decision on a call, which need not wait any more; by `write` in the place of the journal. Whether it is noted."""
         with self._turn:
             return self._end(self._find(one.id) or one, state, by, note, write)
 

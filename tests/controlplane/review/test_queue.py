@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import queue
+import threading
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from evaluators.verdict import Verdict
+from proxy.controlplane.events import Weighed
 from proxy.controlplane.review import queue as queues
-from proxy.controlplane.store import Store
-from tests.controlplane.conftest import Segments, load_all
+from proxy.controlplane.review.queue import Queue
+from proxy.controlplane.store import Loaded, Store
+from proxy.record import Held
+from proxy.reviewing import Review
+from tests.controlplane.conftest import Segments, call, load_all, make_record
 from tests.controlplane.review.conftest import FAULTY, SOUND, Lobby, figures, tell
 
 
@@ -69,7 +76,11 @@ def test_decisions_are_counted_timed_and_leave_no_text(lobby: Lobby) -> None:
     assert queue.decide(queue.find("c1"), "fail", "jo", "wrong")
     assert lobby.steps()[-1] == ("c1", "fail", None, "jo")
     found = figures(queue)
-    assert (found["weighbridge_reviews_total fail"], found["weighbridge_review_seconds_count"], found["weighbridge_review_oldest_seconds"]) == (1, 1, 0)
+    assert (found["weighbridge_reviews_total fail"], found["weighbridge_review_seconds_count"], found["weighbridge_review_oldest_seconds"]) == (
+        1,
+        1,
+        0,
+    )
     assert queue._kept == 0
     queue.decide(queues.Waiting("old", "sampled", "chosen", 0), "pass", "jo")
     assert figures(queue)["weighbridge_review_seconds_count"] == 1, "it never waited"
@@ -106,3 +117,67 @@ def test_a_restart_takes_up_what_waited(lobby: Lobby, tmp_path, open_store: Call
     smaller = lobby.open(most=1)
     smaller.restore(store.query)
     assert smaller.find("c1") is None and smaller.find("c3") is not None
+
+
+def make_held(id: str = "h1", **other: object) -> Held:
+    return Held(**{"id": id, "gate": "press", "agent": "a", "at_ns": 10**18, "until_ns": 2 * 10**18, "text": f"text of {id}", **other})
+
+
+def test_what_a_gate_holds_waits_once_however_often_it_is_told(lobby: Lobby) -> None:
+    queue = lobby.open(most=1)
+    for _ in range(3):
+        queue.hold(make_held(request="a secret"))
+    assert lobby.steps() == [("h1", "held", "gate press", "weighbridge")]
+    assert (queue.find("h1").kept.text, queue.find("h1").kept.prompt) == ("text of h1", "a [redacted]")
+    queue.hold(make_held("h2"))
+    assert figures(queue)["weighbridge_review_queue_calls held"] == 2, "nothing that is held leaves for want of room"
+    tell(queue, "h1", FAULTY)
+    assert queue.find("h1").kind == "held"
+
+
+def test_a_held_call_that_ends_without_a_decision_leaves(lobby: Lobby) -> None:
+    queue = lobby.open()
+    for id in ("h1", "h2", "h3"):
+        queue.hold(make_held(id))
+    queue.decide(queue.find("h3"), "approved", "jo")
+    outcomes = {"h1": "policy_review_timeout", "h2": "caller_gone", "h3": "ok"}
+    records = [make_record(0, id=id, outcome=outcome) for id, outcome in outcomes.items()]
+    queue.observe([msgspec.convert(msgspec.to_builtins(one), Weighed) for one in records])
+    assert [step[:2] for step in lobby.steps()[3:]] == [("h3", "approved"), ("h1", "timed_out"), ("h2", "released")]
+    found = figures(queue)
+    assert [found[f"weighbridge_reviews_total {state}"] for state in ("approved", "timed_out", "released")] == [1, 1, 1]
+    queue.hold(make_held("h3"))
+    assert queue.find("h3") is None, "it was told once more while the decision was on its way"
+
+
+def test_a_restart_keeps_what_is_held_and_gets_its_text_again(lobby: Lobby, tmp_path, open_store: Callable[[], Store]) -> None:
+    queue = lobby.open()
+    for id in ("h1", "h2"):
+        queue.hold(make_held(id))
+    lobby.writer.close()
+    store, reader = open_store(), Segments(tmp_path / "journal").reader()
+    reader.restore(store)
+    load_all(reader, store)
+    store.load(Loaded(rows={"calls": [call(0, id="h2", outcome="caller_gone")[8:-2]]}))
+    again = lobby.open()
+    again.restore(store.query)
+    assert again.find("h1").kept is None
+    again.hold(make_held("h1"))
+    assert again.find("h1").kept.text == "text of h1"
+    assert again.find("h2") is None and lobby.steps()[-1][:2] == ("h2", "released"), "its call ended meanwhile"
+    ruled = Queue(Review(), lobby.writer, str, decided=["h1"])
+    ruled.hold(make_held("h1"))
+    assert ruled.find("h1") is None, "the orders hold a decision on it already"
+
+
+def test_it_takes_in_what_is_held_until_told_to_stop(lobby: Lobby) -> None:
+    waiting, stopping, reviews = queue.Queue(), threading.Event(), lobby.open()
+    waiting.put(make_held())
+    thread = threading.Thread(target=reviews.run, args=(waiting, stopping), daemon=True)
+    thread.start()
+    waiting.put(make_held("h2"))
+    while reviews.find("h2") is None:
+        assert thread.is_alive()
+    stopping.set()
+    thread.join(60)
+    assert not thread.is_alive()
