@@ -206,6 +206,22 @@ class ReviewEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     model: str | None = None
 
 
+class QuarantineEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """The calls of a time, an agent, a model … are not to be relied on: the journal's `quarantine` line. One that is lifted has the same name."""
+
+    name: str
+    at_ns: int
+    by: str
+    lifted: bool = False
+    since_ns: int | None = None  # calls begun from then on …
+    until_ns: int | None = None  # … and before
+    agent: str | None = None
+    task: str | None = None
+    model: str | None = None  # that answered, or was asked for where none did
+    upstream: str | None = None
+    reason: str | None = None
+
+
 class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What an evaluator or the estimator sees of a call. Sent over a local socket; may be dropped, and is counted then."""
 

@@ -32,7 +32,7 @@ def add(commands: Any) -> None:
 def _add_report(command: argparse.ArgumentParser, name: str) -> None:
     command.add_argument("--config", help="the YAML file of the proxy; without it the defaults hold")
     command.add_argument("--format", choices=show.FORMATS, default="table")
-    if name != "budgets":
+    if name not in ("budgets", "quarantines"):
         command.add_argument("--since", help="24h, 7d, 2026-11-01 or 2026-11-01T12:00:00Z")
         command.add_argument("--until", help="the same; calls started before it")
     if name == "report":

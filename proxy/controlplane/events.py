@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from proxy.record import Correction, Extended, Opened, OrderEvent, ReviewEvent, TaskEvent
+from proxy.record import Correction, Extended, Opened, OrderEvent, QuarantineEvent, ReviewEvent, TaskEvent
 
 CRASHED = "weighbridge_crashed"
 _CALL, _OPENED = b'{"call":', b'{"opened":'
@@ -88,6 +88,7 @@ _ROWS = {  # event → its table, and what checks it
     "correction": ("corrections", msgspec.json.Decoder(Correction).decode),
     "order": ("orders", msgspec.json.Decoder(OrderEvent).decode),
     "task": ("tasks", msgspec.json.Decoder(TaskEvent).decode),
+    "quarantine": ("quarantines", msgspec.json.Decoder(QuarantineEvent).decode),
     "review": ("reviews", msgspec.json.Decoder(ReviewEvent).decode),
 }
 _decode_any = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode

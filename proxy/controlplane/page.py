@@ -21,6 +21,7 @@ _LINKS = (
     ("/api/tasks", "every task with its calls and cost; by=agent: what tasks cost on the average"),
     ("/api/reviews?state=open", "what waits for a reviewer, the oldest first"),
     ("/api/agreement", "how the evaluators and the reviewers agree"),
+    ("/api/quarantines", "which calls are not to be relied on, and why"),
     ("/api/orders", "who is paused or killed, by whom and why"),
     ("/api/keys", "the virtual keys, and what they may spend"),
     ("/api/alerts", "what is wrong now, whether or not anybody was told"),

@@ -39,6 +39,7 @@ from proxy.controlplane.metrics import Metrics
 from proxy.controlplane.metrics.fleet import make_fleet_gauges
 from proxy.controlplane.notices.notifier import Notifier
 from proxy.controlplane.notices.trial import make_change as make_trial
+from proxy.controlplane.quarantine import Quarantines
 from proxy.controlplane.reloader import Reloader
 from proxy.controlplane.review.desk import ReviewDesk
 from proxy.controlplane.review.queue import Queue
@@ -89,6 +90,7 @@ class ControlPlane:
             make_price(book, Providers(book, config.upstreams)),
         )
         self.balances = Balances(config)
+        self.quarantines = Quarantines(self._query, self.loader.catch_up, self.journal)
         self.reviews = ReviewDesk(self.queue, self.desk, self._query)
         self.reloader = Reloader(config_path, config, self.desk, self.take)
         instance = f"{config.admin.host}:{config.admin.port}"
@@ -156,7 +158,7 @@ class ControlPlane:
     def add_routes(self, app: web.Application, door: Door, desk: Executor, threads: Executor) -> None:
         """Add what changes something: one at a time in the thread of the desk, but for what must wait for the database."""
         door.add(app, desk, [*make_changes(self.desk), self.reloader.make_change(), *self.reviews.changes])
-        door.add(app, threads, [self.settlement.change, make_trial(self.notifier), *self.reviews.looks])
+        door.add(app, threads, [self.settlement.change, make_trial(self.notifier), *self.reviews.looks, *self.quarantines.changes])
         add_list(app, desk, "/api/orders", lambda: list_orders(self.desk))
         add_list(app, desk, "/api/keys", lambda: list_keys(self.desk))
         add_list(app, threads, "/api/alerts", self.notifier.list_alerts)

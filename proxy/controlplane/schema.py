@@ -14,7 +14,7 @@ import typing
 
 import msgspec
 
-from proxy.record import Attempted, Correction, OrderEvent, Record, ReviewEvent, TaskEvent
+from proxy.record import Attempted, Correction, OrderEvent, QuarantineEvent, Record, ReviewEvent, TaskEvent
 
 VERSION = 1  # of what the tables mean; a new column needs no new version, it is added to an older file
 _SQL_TYPES = {
@@ -24,6 +24,7 @@ _SQL_TYPES = {
 }  # fmt: skip
 STRUCTS: dict[str, type[msgspec.Struct]] = {
     "calls": Record, "corrections": Correction, "orders": OrderEvent, "tasks": TaskEvent, "reviews": ReviewEvent,
+    "quarantines": QuarantineEvent,
 }  # fmt: skip
 TOKENIZER = "tokenizer"  # the one that corrects estimates by itself; every other name is an operator's, whose word holds
 _CORRECTED = ("input_tokens", "output_tokens", "cost_nano_usd", "price_version")
@@ -92,7 +93,7 @@ def _view() -> str:
     return (
         "CREATE OR REPLACE VIEW calls_now AS SELECT "
         + ", ".join(names)
-        + ', make_timestamp(c.started_ns // 1000) AS started, k."by" AS corrected_by'
+        + f', make_timestamp(c.started_ns // 1000) AS started, k."by" AS corrected_by, {_QUARANTINED} AS quarantined'
         + f" FROM calls c LEFT JOIN (SELECT id, {last}, list(adjusted) FILTER (WHERE cardinality(adjusted) > 0) AS adjusted, "
         + f"bool_or({operator} AND cost_nano_usd IS NOT NULL) AS cost_settled, bool_or({operator} AND input_tokens IS NOT NULL) AS usage_settled "
         + "FROM corrections GROUP BY id) k ON c.id = k.id"
@@ -105,6 +106,17 @@ _ADDED = "list_sum(list_transform(k.adjusted, lambda one: coalesce(one[cell], 0)
 _CHARGED = (
     "CASE WHEN k.adjusted IS NULL THEN coalesce(c.charged, MAP {}) ELSE map_from_entries(list_transform("
     f"{_CELLS}, lambda cell: {{'k': cell, 'v': (coalesce(c.charged[cell], 0) + {_ADDED})::BIGINT}})) END"
+)
+
+# Whether a call is in quarantine: the few that hold are looked at together for each call, which costs nothing where there are none.
+_SINGLED = " AND ".join(
+    f"(q.{name} IS NULL OR q.{name} IS NOT DISTINCT FROM {figure})"
+    for name, figure in (("agent", "c.agent"), ("task", "c.task"), ("model", "coalesce(c.model, c.model_asked)"), ("upstream", "c.upstream"))
+)
+_QUARANTINED = (
+    "coalesce(len(list_filter((SELECT list(h) FROM quarantines h WHERE NOT h.lifted AND h.name NOT IN (SELECT name FROM quarantines WHERE lifted)), "
+    "lambda q: (q.since_ns IS NULL OR c.started_ns >= q.since_ns) AND (q.until_ns IS NULL OR c.started_ns < q.until_ns) "
+    f"AND {_SINGLED})) > 0, false)"
 )
 
 
