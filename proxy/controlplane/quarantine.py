@@ -23,7 +23,7 @@ from proxy.controlplane.reports import MAX_ROWS, BadQuestion, Query, Report, mak
 from proxy.record import QuarantineEvent
 
 DIMENSIONS = ("agent", "task", "model", "upstream")
-MOST = 200  # that hold at the same time, for each report looks at all of them for each call
+MOST = 50  # that hold at the same time, for each report looks at all of them for each call: some 50 ns of CPU each
 _HOLDING = "SELECT name FROM quarantines WHERE NOT lifted AND name NOT IN (SELECT name FROM quarantines WHERE lifted)"
 _LIST = (
     'SELECT q.name, q.since_ns, q.until_ns, q.agent, q.task, q.model, q.upstream, q.reason, q."by", q.at_ns, l."by" AS lifted_by '

@@ -60,7 +60,7 @@ _FIGURES = (
     ("cost_nano_usd", "sum(cost_nano_usd)"),
     ("unpriced", "count(*) FILTER (WHERE cost_nano_usd IS NULL)"),
     ("estimated", "count(*) FILTER (WHERE usage_source = 'estimated')"),
-    ("quarantined", "count(*) FILTER (WHERE quarantined)"),
+    ("in_quarantine", "count(*) FILTER (WHERE quarantined)"),
     ("duration_p50_ns", "quantile_disc(duration_ns, 0.5)"),
     ("duration_p95_ns", "quantile_disc(duration_ns, 0.95)"),
     ("first_token_p50_ns", "quantile_disc(first_token_ns, 0.5)"),
@@ -199,7 +199,7 @@ def agents(query: Query, scope: Scope) -> Report:
         "SELECT agent, arg_max(rung, started_ns) AS rung, arg_max(team, started_ns) AS team, min(started_ns) AS first_seen_ns, "
         f"max(started_ns) AS last_seen_ns, count(*) AS calls, {ERRORS} AS errors, count(DISTINCT task) AS tasks, "
         "sum(cost_nano_usd) AS cost_nano_usd, count(*) FILTER (WHERE cost_nano_usd IS NULL) AS unpriced, "
-        "count(*) FILTER (WHERE quarantined) AS quarantined "
+        "count(*) FILTER (WHERE quarantined) AS in_quarantine "
         f"FROM calls_now{where} GROUP BY agent ORDER BY last_seen_ns DESC, agent"
     )
     return run(query, "agents", sql + make_limit(MAX_ROWS), values)

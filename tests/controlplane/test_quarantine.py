@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ class Ward:
     def __init__(self, folder: Path, store: Store) -> None:
         self.store = store
         self.segments = Segments(folder / "journal")
+        self.segments.alive.add(os.getpid())  # whose journal the desk writes
         add(self.segments.begin(1), b"".join(call(number, model=None if number == 5 else f"m-{number % 2}") for number in SIX))
         self.reader = self.segments.reader()
         self.reader.restore(store)
@@ -75,8 +77,8 @@ def test_calls_are_marked_by_whose_they_are_and_by_when(ward: Ward, words: dict,
 def test_every_report_tells_them_apart(ward: Ward) -> None:
     ward.impose(agent="agent-1")
     ward.impose(agent="agent-1", model="m-1")
-    assert {row["agent"]: row["quarantined"] for row in ward.ask("agents")} == {"agent-0": 0, "agent-1": 2, "agent-2": 0}
-    assert ward.ask("report", by="")[0]["quarantined"] == 2, "each is counted once"
+    assert {row["agent"]: row["in_quarantine"] for row in ward.ask("agents")} == {"agent-0": 0, "agent-1": 2, "agent-2": 0}
+    assert ward.ask("report", by="")[0]["in_quarantine"] == 2, "each is counted once"
     assert ward.ask("report", by="", quarantined="no")[0]["calls"] == 4
     assert {row["quarantined"]: row["calls"] for row in ward.ask("report", by="quarantined")} == {"yes": 2, "no": 4}
     assert [row["quarantined"] for row in ward.ask("calls", last="2")] == [False, True]
