@@ -19,7 +19,8 @@ import msgspec
 from proxy.controlplane.door import NotDone
 from proxy.controlplane.journal_writer import JournalWriter
 from proxy.orders import Order, Orders, OrdersUnreadable, Ruling, TaskBudget, read_orders, write_orders
-from proxy.record import OrderEvent, ReviewEvent, TaskEvent
+from proxy.record import OrderEvent, TaskEvent
+from proxy.reviewed import ReviewEvent
 from proxy.reviewing import LONGEST_WAIT_S
 from proxy.rules import Key
 

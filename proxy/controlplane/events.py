@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from proxy.record import Correction, Extended, Opened, OrderEvent, QuarantineEvent, ReviewEvent, TaskEvent
+from proxy.record import Correction, Extended, Opened, OrderEvent, TaskEvent
+from proxy.reviewed import QuarantineEvent, ReviewEvent
 
 CRASHED = "weighbridge_crashed"
 _CALL, _OPENED = b'{"call":', b'{"opened":'
@@ -54,6 +55,7 @@ class Weighed(msgspec.Struct, gc=False):
     output_token_ns: int | None = None
     added_ns: int | None = None
     waited_ns: int = 0
+    held_ns: int = 0
     limit_requests: int | None = None
     remaining_requests: int | None = None
     limit_tokens: int | None = None

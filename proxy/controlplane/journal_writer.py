@@ -15,7 +15,8 @@ from pathlib import Path
 
 import msgspec
 
-from proxy.record import Correction, OrderEvent, QuarantineEvent, ReviewEvent, TaskEvent
+from proxy.record import Correction, OrderEvent, TaskEvent
+from proxy.reviewed import QuarantineEvent, ReviewEvent
 
 log = logging.getLogger("weighbridge.journal")
 _encode = msgspec.json.Encoder().encode

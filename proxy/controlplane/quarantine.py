@@ -20,10 +20,10 @@ from proxy.controlplane.changes import ANYONE, check_text
 from proxy.controlplane.door import Change, NotDone, read_body
 from proxy.controlplane.journal_writer import JournalWriter
 from proxy.controlplane.reports import MAX_ROWS, BadQuestion, Query, Report, make_limit, parse_time, run
-from proxy.record import QuarantineEvent
+from proxy.reviewed import QuarantineEvent
 
 DIMENSIONS = ("agent", "task", "model", "upstream")
-MOST = 50  # that hold at the same time, for each report looks at all of them for each call: some 50 ns of CPU each
+MOST = 50  # that hold at the same time, for each report looks at all of them for each call
 _HOLDING = "SELECT name FROM quarantines WHERE NOT lifted AND name NOT IN (SELECT name FROM quarantines WHERE lifted)"
 _LIST = (
     'SELECT q.name, q.since_ns, q.until_ns, q.agent, q.task, q.model, q.upstream, q.reason, q."by", q.at_ns, l."by" AS lifted_by '

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import msgspec
 
-from proxy.record import Held, Pulse, Sample
+from proxy.record import Pulse, Sample
+from proxy.reviewed import Held
 
 log = logging.getLogger("weighbridge.samples")
 _MOST_BYTES = 256 * 1024

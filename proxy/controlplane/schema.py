@@ -14,7 +14,8 @@ import typing
 
 import msgspec
 
-from proxy.record import Attempted, Correction, OrderEvent, QuarantineEvent, Record, ReviewEvent, TaskEvent
+from proxy.record import Attempted, Correction, OrderEvent, Record, TaskEvent
+from proxy.reviewed import QuarantineEvent, ReviewEvent
 
 VERSION = 1  # of what the tables mean; a new column needs no new version, it is added to an older file
 _SQL_TYPES = {

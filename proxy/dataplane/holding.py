@@ -16,7 +16,7 @@ from proxy.dataplane.admission import make_subject
 from proxy.dataplane.words import hide
 from proxy.errors import Refusal
 from proxy.orders import Ruling
-from proxy.record import Held
+from proxy.reviewed import Held
 from proxy.reviewing import Review
 from proxy.toll.subject import make_picker
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from proxy.record import Held, Pulse, Sample
+from proxy.record import Pulse, Sample
+from proxy.reviewed import Held
 
 _MAX_BYTES = 160 * 1024  # below Linux's default limit of a datagram (net.core.wmem_default, 208 KiB)
 _MAX_BATCH_BYTES = 64 * 1024

@@ -19,7 +19,7 @@ from aiohttp import web
 from proxy.demo.desk import DESK
 from proxy.demo.provider import start
 from proxy.orders import Order, Orders, Ruling, write_orders
-from proxy.record import Held
+from proxy.reviewed import Held
 from tests.clients.tap import Exchange, Tap
 from tests.simulated.provider import make_app
 

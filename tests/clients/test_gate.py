@@ -1,4 +1,4 @@
-"""What SDKs make of a gate, with their own defaults: an approved answer is theirs, a rejection and the end of the wait are one attempt and say why."""
+"""What SDKs make of a gate, with their defaults: an approved answer is theirs, a rejection and the end of the wait are one attempt and say why."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import pytest
 from proxy.config import Config, Upstream
 from proxy.dataplane import holding
 from proxy.orders import Orders, Ruling, write_orders
-from proxy.record import Held
+from proxy.reviewed import Held
 from proxy.reviewing import Review, ReviewGate
 from proxy.routes import Hedge
 from tests.dataplane.conftest import Exchange, Script, Site, open_plane, open_site, post, serve_script
@@ -161,40 +161,6 @@ def test_a_gate_may_release_what_nobody_has_reviewed(run, tmp_path):
     run(flow())
 
 
-@pytest.mark.parametrize(
-    ("path", "ask"),
-    [
-        (PATH, {**CHAT, "stream": True}),
-        ("/a/press-1/up/v1beta/models/g:streamGenerateContent?alt=sse", {"contents": []}),
-        ("/a/press-1/up/model/m/converse-stream", {"messages": []}),
-    ],
-)
-def test_a_stream_is_refused_before_anything_goes_upstream(run, tmp_path, path, ask):
-    async def flow() -> None:
-        async with open_gate(tmp_path) as (site, told):
-            head, _ = split(await site.ask(post(path, json.dumps(ask).encode())))
-            assert head.startswith(b"HTTP/1.1 403") and b"policy_review_stream" in head and b"x-should-retry: false" in head
-            record = await site.record()
-            assert (record["outcome"], record.get("cost_nano_usd")) == ("policy_review_stream", 0) and not site.events("opened") and not told
-
-    run(flow())
-
-
-def test_a_socket_is_refused_and_what_holds_no_output_passes(run, tmp_path):
-    async def flow() -> None:
-        async with open_gate(tmp_path) as (site, told):
-            upgrade = b"GET /a/press-1/up/v1/realtime HTTP/1.1\r\nHost: proxy\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
-            reader, writer = await site.connect()
-            writer.write(upgrade)
-            assert b"policy_review_stream" in await reader.readuntil(b"\r\n\r\n")
-            writer.close()
-            for path in ("/a/press-1/up/v1/embeddings", "/a/press-1/up/v1/batches"):
-                assert (await site.ask(post(path, b'{"model": "m", "input": "x"}'))).startswith(b"HTTP/1.1 200")
-            assert not told
-
-    run(flow())
-
-
 def test_an_error_of_the_provider_passes_at_once(run, tmp_path):
     async def script(exchange: Exchange) -> None:
         await exchange.read_request()
@@ -254,21 +220,6 @@ def test_an_answer_that_breaks_off_while_it_comes_is_a_refusal(run, tmp_path):
             head, _ = split(await site.ask(post(PATH, json.dumps(CHAT).encode())))
             assert head.startswith(b"HTTP/1.1 502") and b"upstream_cut" in head and not told
             assert site.plane.traffic.holding.bytes == 0
-
-    run(flow())
-
-
-def test_what_is_held_has_a_bound(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(holding, "_MOST_BYTES", len(ANSWER) + 10)
-
-    async def flow() -> None:
-        async with open_gate(tmp_path) as (site, told):
-            first = asyncio.create_task(site.ask(post(PATH, json.dumps(CHAT).encode())))
-            await wait_for(lambda: told)
-            head, _ = split(await site.ask(post(PATH, json.dumps(CHAT).encode())))
-            assert head.startswith(b"HTTP/1.1 403") and b"policy_review_full" in head
-            rule(site, tmp_path, told[0].id, "approved")
-            assert (await first).endswith(ANSWER) and site.plane.traffic.holding.bytes == 0
 
     run(flow())
 

@@ -86,8 +86,8 @@ class CallCounts:
             duration = call.duration_ns
             if duration is not None:
                 durations = slot.times.durations.get(outcome) or self._place_duration(slot.times, outcome)
-                bucket = durations.add(duration)
-                if call.trace_id is not None:
+                bucket = durations.add(duration - call.held_ns)  # how long people take says nothing of the provider
+                if call.trace_id is not None and not call.held_ns:
                     durations.newest[bucket] = call
             if call.cost_nano_usd is not None:
                 slot.cost += call.cost_nano_usd

@@ -25,8 +25,8 @@ from proxy.controlplane.journal_writer import JournalWriter
 from proxy.controlplane.reports import Query
 from proxy.controlplane.review.counts import KINDS, Counts
 from proxy.controlplane.review.strata import Strata
-from proxy.record import Held, ReviewEvent
 from proxy.record import Sample as Sent
+from proxy.reviewed import Held, ReviewEvent
 from proxy.reviewing import Review
 
 OURSELVES = "weighbridge"

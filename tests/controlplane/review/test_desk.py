@@ -12,7 +12,7 @@ from proxy.controlplane.reports import BadQuestion
 from proxy.controlplane.review.desk import ReviewDesk
 from proxy.controlplane.review.queue import Queue
 from proxy.controlplane.store import Loaded, Store
-from proxy.record import Held, ReviewEvent
+from proxy.reviewed import Held, ReviewEvent
 from tests.controlplane.conftest import call
 from tests.controlplane.review.conftest import FAULTY, Lobby, tell
 

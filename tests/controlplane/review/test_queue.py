@@ -14,7 +14,7 @@ from proxy.controlplane.events import Weighed
 from proxy.controlplane.review import queue as queues
 from proxy.controlplane.review.queue import Queue
 from proxy.controlplane.store import Loaded, Store
-from proxy.record import Held
+from proxy.reviewed import Held
 from proxy.reviewing import Review
 from tests.controlplane.conftest import Segments, call, load_all, make_record
 from tests.controlplane.review.conftest import FAULTY, SOUND, Lobby, figures, tell

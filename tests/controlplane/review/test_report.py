@@ -9,7 +9,7 @@ from proxy.controlplane.answers import answer
 from proxy.controlplane.reports import BadQuestion, Report
 from proxy.controlplane.review.report import find_interval, weigh
 from proxy.controlplane.store import Loaded, Store
-from proxy.record import ReviewEvent
+from proxy.reviewed import ReviewEvent
 
 S = 10**9
 
