@@ -115,8 +115,11 @@ def test_the_control_plane_is_told_again_until_there_is_a_decision() -> None:
 
 @pytest.mark.parametrize(
     ("method", "operation", "is_held"),
-    [("POST", "chat", True), ("GET", "chat", True), ("GET", "other", True), ("GET", "batches", True), ("GET", "files", True),
-     ("POST", "speech", True), ("POST", "batches", False), ("DELETE", "files", False), ("POST", "embeddings", False), ("GET", "models", False), ("HEAD", "chat", False)],
+    [
+        ("POST", "chat", True), ("GET", "chat", True), ("GET", "other", True), ("GET", "batches", True), ("GET", "files", True),
+        ("POST", "speech", True), ("POST", "batches", False), ("DELETE", "files", False), ("POST", "embeddings", False), ("GET", "models", False),
+        ("HEAD", "chat", False),
+    ],
 )  # fmt: skip
 def test_all_that_may_hold_output_is_held(method: str, operation: str, is_held: bool) -> None:
     gates = Holding(Review(gates=[ReviewGate("press", {"agent": "press-*"}, 9.0, "release")]), lambda held: None)
