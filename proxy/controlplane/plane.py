@@ -91,7 +91,7 @@ class ControlPlane:
         )
         self.balances = Balances(config)
         self.quarantines = Quarantines(self._query, self.loader.catch_up, self.journal)
-        self.reviews = ReviewDesk(self.queue, self.desk, self._query)
+        self.reviews = ReviewDesk(self.queue, self.desk, self._query, lambda sent: self.inspector.judge(self.inspector.prepare(sent)))
         self.reloader = Reloader(config_path, config, self.desk, self.take)
         instance = f"{config.admin.host}:{config.admin.port}"
         self.notifier = Notifier(config.notify, config.notices, instance, self.metrics.collect, os.environ)

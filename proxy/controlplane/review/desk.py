@@ -9,15 +9,18 @@ the last decision counts, and all of them stay in the history.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import msgspec
 
+from evaluators.verdict import PASS, Verdict
 from proxy.controlplane.changes import ANYONE, check_text
 from proxy.controlplane.desk import NOT_IN_HISTORY, Desk
 from proxy.controlplane.door import Change, NotDone, read_body
 from proxy.controlplane.reports import Query
 from proxy.controlplane.review.queue import Queue, Waiting
+from proxy.record import Sample as Sent
 
 _STATES = {"pass": "pass", "fail": "fail", "unsure": "unsure", "approve": "approved", "reject": "rejected"}
 _RULINGS = ("approve", "reject")  # on what is held
@@ -36,10 +39,11 @@ class Decision(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 class ReviewDesk:
     """`decide` belongs to the thread of the desk, `show` to any that may wait for the database."""
 
-    def __init__(self, queue: Queue, desk: Desk, query: Query) -> None:
+    def __init__(self, queue: Queue, desk: Desk, query: Query, judge: Callable[[Sent], list[Verdict]]) -> None:
         self._queue = queue
         self._desk = desk
         self._query = query
+        self._judge = judge  # of what is held: the evaluators meet an answer only when it has been passed on
 
     @property
     def changes(self) -> list[Change]:
@@ -85,7 +89,21 @@ class ReviewDesk:
             shown["kept"] = "database"
         else:
             shown["kept"] = "no"
-        return {**shown, "recorded": known, "verdicts": self._rows(_VERDICTS, target), "history": self._rows(_HISTORY, target)}
+        found = self._judge_held(one) if one is not None and one.kind == "held" else self._rows(_VERDICTS, target)
+        return {**shown, "recorded": known, "verdicts": found, "history": self._rows(_HISTORY, target)}
+
+    def _judge_held(self, one: Waiting) -> list[dict[str, Any]]:
+        """What the evaluators object to in an answer that is held."""
+        kept = one.kept
+        if kept is None:
+            return []
+        sent = Sent(
+            id=one.id, agent=one.agent or "", task=one.task, model=one.model, format="", usage_source="none", finish=kept.finish, text=kept.text,
+            tools=kept.tools, request=kept.prompt.encode(),
+        )  # fmt: skip
+        names = ("label", "severity", "score", "explanation")
+        objections = [verdict for verdict in self._judge(sent) if verdict.label != PASS]
+        return [{"evaluator": verdict.name, **{name: getattr(verdict, name) for name in names}} for verdict in objections]
 
     def _find(self, target: str, *, is_waiting: bool = False) -> tuple[bool, dict[str, Any]]:
         """Whether a call is recorded, and what its record says. Raises `NotDone` for one that nobody knows."""
