@@ -19,11 +19,12 @@ from proxy.controlplane.changes import ANYONE, check_text
 from proxy.controlplane.desk import NOT_IN_HISTORY, Desk
 from proxy.controlplane.door import Change, NotDone, read_body
 from proxy.controlplane.reports import Query
-from proxy.controlplane.review.queue import Queue, Waiting
+from proxy.controlplane.review.queue import Gone, Queue, Waiting
 from proxy.record import Sample as Sent
 
 _STATES = {"pass": "pass", "fail": "fail", "unsure": "unsure", "approve": "approved", "reject": "rejected"}
 _RULINGS = ("approve", "reject")  # on what is held
+_NOT_HELD = "no answer is held under this id; mark it pass, fail or unsure"
 _CALL = "SELECT agent, task, coalesce(model, model_asked) AS model, outcome, finish FROM calls WHERE id = ? LIMIT 1"
 _CONTENT = "SELECT output, tools, prompt FROM content WHERE id = ? LIMIT 1"
 _VERDICTS = "SELECT evaluator, label, severity, score, explanation FROM verdicts WHERE id = ? AND evaluator <> 'any' ORDER BY evaluator"
@@ -63,14 +64,18 @@ class ReviewDesk:
             check_text("note", given.note)
         one = self._queue.find(target)
         is_held, is_ruling = one is not None and one.kind == "held", given.decision in _RULINGS
-        if is_held != is_ruling:
-            message = "it is held by a gate: approve or reject it" if is_held else "no answer is held under this id; mark it pass, fail or unsure"
-            raise NotDone(409, "not_held" if is_ruling else "held", message)
+        if is_held and not is_ruling:
+            raise NotDone(409, "held", "it is held by a gate: approve or reject it")
+        if is_ruling and not is_held:
+            raise NotDone(409, "not_held", _NOT_HELD)
         if one is None:
             _, call = self._find(target)
             one = Waiting(target, "sampled", "chosen", 0, call["agent"], call["task"], call["model"])
         publish = (lambda event: not self._desk.rule(event).note) if is_held else None
-        is_noted = self._queue.decide(one, _STATES[given.decision], given.by, given.note, publish)
+        try:
+            is_noted = self._queue.decide(one, _STATES[given.decision], given.by, given.note, publish)
+        except Gone:
+            raise NotDone(409, "not_held", _NOT_HELD) from None
         return {"id": target, "state": _STATES[given.decision], "agent": one.agent, "by": given.by, "note": "" if is_noted else NOT_IN_HISTORY}
 
     def show(self, target: str, _: bytes) -> dict[str, Any]:

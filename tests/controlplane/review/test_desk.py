@@ -9,6 +9,7 @@ import pytest
 from evaluators.verdict import Verdict
 from proxy.controlplane import desk as desks
 from proxy.controlplane.door import NotDone
+from proxy.controlplane.events import Weighed
 from proxy.controlplane.inspection.inspector import Inspector
 from proxy.controlplane.reports import BadQuestion
 from proxy.controlplane.review.desk import ReviewDesk
@@ -119,6 +120,17 @@ def test_a_reviewer_is_told_what_the_evaluators_say_of_what_is_held(lobby: Lobby
     assert (verdict["evaluator"], verdict["label"], verdict["severity"]) == ("json", "invalid", "error")
     queue.find("h1").kept = None
     assert desk.show("h1", b"")["verdicts"] == []
+
+
+def test_a_decision_that_comes_in_the_moment_of_the_end_is_none(lobby: Lobby, filled: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = lobby.open()
+    hold(queue)
+    one = queue.find("h1")
+    queue.observe([Weighed(**dict.fromkeys(("agent", "rung", "upstream", "dialect", "operation"), "x"), id="h1", started_ns=1, outcome="ok")])
+    monkeypatch.setattr(queue, "find", lambda id: one)
+    with pytest.raises(NotDone, match="no answer is held"):
+        decide(ReviewDesk(queue, lobby.desk, filled.query, judge), "h1", decision="approve")
+    assert lobby.steps()[-1][1] == "released" and lobby.desk.list_ruled() == []
 
 
 def test_a_decision_that_cannot_be_published_leaves_the_answer_held(lobby: Lobby, filled: Store, monkeypatch: pytest.MonkeyPatch) -> None:
