@@ -1,4 +1,4 @@
-# The developer commands: run, demo, test, dashboards, lock, bench, clean. `make run` and `make test` do all of their own set-up.
+# The developer commands: run, demo, test, dashboards, lock, bench, phoenix, clean. `make run` and `make test` do all of their own set-up.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CONFIG ?= config.example.yaml
@@ -11,7 +11,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-
 CLIENTS := .cache/clients/.installed .cache/frameworks/.installed $(if $(shell command -v npm),.cache/node/.installed)
 SOURCES := proxy tests benchmarks dashboards $(wildcard evaluators)
 
-.PHONY: run demo test lint dashboards lock bench clean
+.PHONY: run demo test lint dashboards lock bench phoenix clean
 
 run: $(VENV)/.installed
 	@exec $(BIN)/weighbridge serve --config $(CONFIG)
@@ -33,6 +33,10 @@ dashboards: $(VENV)/.tested
 bench: $(VENV)/.installed
 	@set -e; for each in benchmarks/*.py; do echo "== $$each"; $(BIN)/python $$each; done
 
+# Somebody else's receiver of our spans; too large to be a part of the tests.
+phoenix: .cache/phoenix/.installed
+	@PYTHONPATH=. $(BIN)/python tests/phoenix/read_spans.py .cache/phoenix
+
 # Resolves every requirement anew; `--upgrade` takes the newest versions that the .in files allow.
 lock: $(VENV)/.locking
 	@cd requirements && for each in build run bedrock redis test lock clients frameworks; do ../$(COMPILE) --upgrade --output-file $$each.txt $$each.in || exit 1; done
@@ -40,6 +44,13 @@ lock: $(VENV)/.locking
 clean:
 	@rm -rf $(VENV) .cache build dist .pytest_cache .ruff_cache .hypothesis weighbridge.egg-info
 	@find proxy tests benchmarks dashboards -name __pycache__ -type d -prune -exec rm -rf {} +
+
+PHOENIX := arize-phoenix==20.26.1
+.cache/phoenix/.installed: | $(VENV)/.installed
+	@echo "Installing $(PHOENIX) ..."
+	@"$(PYTHON)" -m venv --clear .cache/phoenix
+	@.cache/phoenix/bin/python -m pip -qq --disable-pip-version-check install --no-compile $(PHOENIX)
+	@touch $@
 
 # Each stamp is younger than what it was made from, so a second run installs nothing.
 $(VENV)/bin/python:
