@@ -65,8 +65,8 @@ def find_missing(prometheus: str, job: str) -> dict[str, set[str]]:
 
 def _loosen(selector: Selector) -> Selector:
     """Without the job, which is asked for already, and with any value where only a broken Weighbridge has the one asked for."""
-    matchers = tuple((label, "!=", "") if value in ONLY_WHEN_BROKEN else (label, operator, value) for label, operator, value in selector.matchers if label != "job")
-    return Selector(selector.metric, matchers)
+    asked = (matcher for matcher in selector.matchers if matcher[0] != "job")
+    return Selector(selector.metric, tuple((one[0], "!=", "") if one[2] in ONLY_WHEN_BROKEN else one for one in asked))
 
 
 def find_empty(prometheus: str, job: str) -> set[str]:
