@@ -8,6 +8,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
 from dashboards.agent import make_agent_board
+from dashboards.board import finish
 from dashboards.itself import make_itself
 from dashboards.overview import make_overview
 from dashboards.quality import make_quality
@@ -20,7 +21,7 @@ DASHBOARDS = (make_overview, make_agent_board, make_spend, make_quality, make_up
 
 def write(board: Dashboard) -> str:
     """A dashboard as Grafana reads it."""
-    return JSONEncoder(sort_keys=True, indent=2).encode(board.build()) + "\n"
+    return JSONEncoder(sort_keys=True, indent=2).encode(finish(board.build())) + "\n"
 
 
 def write_all(folder: Path) -> None:

@@ -146,7 +146,7 @@ def dress(axes: Axes, source: Source | None) -> None:
     axes.xaxis_date()
     if source:
         axes.set_xlim(source.since_s / _DAY_S, source.until_s / _DAY_S)
-    axes.xaxis.set_major_locator(dates.AutoDateLocator(maxticks=6) if source else dates.DayLocator())
+    axes.xaxis.set_major_locator(dates.AutoDateLocator(minticks=4, maxticks=8) if source else dates.DayLocator())
     axes.xaxis.set_major_formatter(dates.DateFormatter("%H:%M" if source else "%Y-%m-%d"))
     axes.tick_params(colors=_FAINT, labelsize=7.5, length=0)
     axes.grid(color="#2A2D33", linewidth=0.6)

@@ -144,7 +144,7 @@ def make_agents() -> PANEL:
         "One row an agent, the worst first. Status is the worst of silent, failing "
         f"(more than a tenth of the calls of the last {RECENT}), a stuck task and drifting; "
         "cost and failed verdicts are of the time shown. A click on the name opens the agent. Past the cap on agents, the rest is `other`.",
-        [Column("Agent", link=_TO_AGENT), Column("Team")],
+        [Column("Agent", unit="string", link=_TO_AGENT), Column("Team", unit="string")],
         columns,
         sort="Status",
     )
@@ -169,7 +169,7 @@ def make_course() -> list[PANEL]:
         ),
         make_series(
             "Duration",
-            "How long calls take, from the request's arrival to the last byte. The dots are single calls: a click opens the trace.",
+            "How long the calls of all teams take, from the request's arrival to the last byte. The dots are single calls: a click opens the trace.",
             [Line(*each) for each in spread("gen_ai_client_operation_duration_seconds")],
             "s",
             exemplars=True,

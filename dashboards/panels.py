@@ -11,7 +11,7 @@ from grafana_foundation_sdk.builders import dashboard as parts
 from grafana_foundation_sdk.builders import prometheus, stat, statetimeline, table, timeseries
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import common, dashboard
-from grafana_foundation_sdk.models.prometheus import PromQueryFormat
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat, QueryEditorMode
 
 from dashboards.colours import BAD, GOOD, OF_LABELS, OF_SERIES, PLAIN
 
@@ -90,7 +90,7 @@ def make_series(
     """Lines over time; `stacked` where their sum means something. `steps` draws a dashed line at each value."""
     panel = timeseries.Panel().title(title).description(description).unit(unit).min(0).span(width).height(SERIES_HEIGHT).datasource(PROMETHEUS)
     for place, line in enumerate(lines):
-        panel = panel.with_target(make_query(line, place, exemplars=exemplars))
+        panel = panel.with_target(make_query(line, place, exemplars=exemplars and place == len(lines) - 1))  # once is enough
     panel = dress_series(panel, stacked)
     for name in list_names(lines):
         if name in OF_SERIES:
@@ -172,7 +172,7 @@ def make_query(
     line: Line, place: int, *, instant: bool = False, exemplars: bool = False, form: PromQueryFormat = PromQueryFormat.TIME_SERIES
 ) -> prometheus.Dataquery:
     query = prometheus.Dataquery().ref_id(letter_of(place)).datasource(PROMETHEUS).expr(line.expr).legend_format(line.legend or "__auto")
-    query = query.format(form).exemplar(exemplars)
+    query = query.format(form).exemplar(exemplars).editor_mode(QueryEditorMode.CODE)
     return query.instant() if instant else query.range()
 
 

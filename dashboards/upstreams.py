@@ -6,8 +6,8 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from dashboards.board import make_board, make_model, make_upstream
 from dashboards.colours import BAD, BREAKER, NOTICE, PARKED, WARNING
-from dashboards.panels import ANY, PANEL, QUARTER, Column, Line, make_series, make_table, make_timeline
-from dashboards.queries import MODEL, RECENT, UPSTREAM, error_share, newest, or_nothing, quantile, share, spread, sum_increase, sum_rate
+from dashboards.panels import PANEL, QUARTER, Column, Line, make_series, make_table, make_timeline
+from dashboards.queries import MODEL, RECENT, UPSTREAM, error_share, gather, newest, or_nothing, quantile, share, spread, sum_increase, sum_rate
 
 UID = "weighbridge-upstreams"
 _CALLS, _ATTEMPTS = "weighbridge_calls_total", "weighbridge_attempts_total"
@@ -16,6 +16,8 @@ _FIRST, _PIECE = "gen_ai_client_operation_time_to_first_chunk_seconds", "gen_ai_
 _BY = ("upstream",)
 _THEIRS = 'outcome=~"upstream_.+"'
 _AMISS = 'outcome!~"ok|caller_.+"'
+# An answer that was given up for another attempt has a record of its own, and is not the end of a call.
+_ENDED = 'outcome!="upstream_discarded"'
 # https://github.com/open-telemetry/semantic-conventions-genai: error_type is absent, here empty, where the call succeeded
 _ANSWERED = 'error_type=""'
 
@@ -27,21 +29,23 @@ def make_upstreams() -> Dashboard:
 
 
 def make_overview() -> PANEL:
-    headroom = share(
-        f"min by (upstream) ({newest('weighbridge_upstream_remaining', UPSTREAM, by=('upstream', 'kind'))}",
-        newest("weighbridge_upstream_limit", UPSTREAM, by=("upstream", "kind")),
-    )
     columns = [
-        Column("Calls a minute", f"60 * {sum_rate(_CALLS, UPSTREAM, MODEL, by=_BY)}", decimals=1),
+        Column("Calls a minute", f"60 * {sum_rate(_CALLS, _ENDED, UPSTREAM, MODEL, by=_BY)}", decimals=1),
         Column(
-            "Errors", error_share(_CALLS, _THEIRS, UPSTREAM, MODEL, by=_BY, over=RECENT), "percentunit", steps={0.01: NOTICE, 0.05: BAD}, decimals=1
+            "Errors",
+            error_share(_CALLS, _THEIRS, _ENDED, UPSTREAM, MODEL, by=_BY, over=RECENT),
+            "percentunit",
+            steps={0.01: NOTICE, 0.05: BAD},
+            decimals=1,
         ),
         Column("Duration p95", quantile(0.95, _DURATION, UPSTREAM, MODEL, _ANSWERED, by=_BY), "s"),
         Column("First token p95", quantile(0.95, _FIRST, UPSTREAM, MODEL, by=_BY), "s"),
         Column("Attempts a call", make_ratio(), decimals=2, steps={1.1: NOTICE, 1.5: BAD}),
-        Column("Headroom", f"{headroom})", "percentunit", decimals=0),
+        Column("Headroom", gather("min", _BY, make_headroom()), "percentunit", decimals=0),
         Column("Breaker", newest("weighbridge_breaker_state", UPSTREAM, by=_BY), "none", states=BREAKER),
-        Column("Keys parked", f"sum by (upstream) ({newest('weighbridge_key_parked', UPSTREAM, by=('upstream', 'key'))})", "none", steps=ANY),
+        Column(
+            "Keys parked", f"sum by (upstream) ({newest('weighbridge_key_parked', UPSTREAM, by=('upstream', 'key'))})", "none", steps={1: WARNING}
+        ),
     ]
     return make_table(
         "Upstreams",
@@ -54,8 +58,15 @@ def make_overview() -> PANEL:
     )
 
 
+def make_headroom() -> str:
+    """What is left of each limit that an upstream tells of."""
+    kinds = ("upstream", "kind")
+    return share(newest("weighbridge_upstream_remaining", UPSTREAM, by=kinds), newest("weighbridge_upstream_limit", UPSTREAM, by=kinds))
+
+
 def make_ratio() -> str:
-    return share(sum_increase(_ATTEMPTS, UPSTREAM, by=_BY), sum_increase(_CALLS, UPSTREAM, by=_BY))
+    """Attempts at an upstream for each call that ended there."""
+    return share(sum_increase(_ATTEMPTS, UPSTREAM, by=_BY), sum_increase(_CALLS, _ENDED, UPSTREAM, by=_BY))
 
 
 def make_speed() -> list[PANEL]:
@@ -71,10 +82,9 @@ def make_speed() -> list[PANEL]:
         ),
         make_series(
             "Time to first token",
-            "From the request to the first token of the answer. The dots are single calls.",
+            "From the request to the first token of the answer.",
             [Line(*each) for each in spread(_FIRST, UPSTREAM, MODEL)],
             "s",
-            exemplars=True,
             width=QUARTER,
         ),
         make_series(
@@ -106,7 +116,7 @@ def make_failures() -> list[PANEL]:
         make_series(
             "Failed calls by outcome",
             "Calls a second that failed and not by the caller's own fault; the README has each outcome by its name.",
-            [Line(sum_rate(_CALLS, _AMISS, UPSTREAM, MODEL, by=("outcome",)), "{{outcome}}")],
+            [Line(sum_rate(_CALLS, _AMISS, _ENDED, UPSTREAM, MODEL, by=("outcome",)), "{{outcome}}")],
             "reqps",
             stacked=True,
             width=QUARTER,
@@ -138,15 +148,13 @@ def make_failures() -> list[PANEL]:
 
 
 def make_limits() -> list[PANEL]:
-    kinds = ("upstream", "kind")
-    left = share(newest("weighbridge_upstream_remaining", UPSTREAM, by=kinds), newest("weighbridge_upstream_limit", UPSTREAM, by=kinds))
     keys = ("upstream", "key")
     opened = f"3600 * {sum_rate('weighbridge_breaker_opened_total', UPSTREAM, by=keys)}"
     return [
         make_series(
             "Headroom",
             "What is left of the limits that upstreams tell of in their answers.",
-            [Line(left, "{{upstream}} {{kind}}")],
+            [Line(make_headroom(), "{{upstream}} {{kind}}")],
             "percentunit",
             width=QUARTER,
             most=1,

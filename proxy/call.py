@@ -11,6 +11,8 @@ from typing import Literal
 
 import msgspec
 
+from proxy.record import Attempted
+
 
 class Usage(msgspec.Struct, frozen=True, gc=False):
     """What a call consumed, normalised over all providers.
@@ -173,6 +175,7 @@ class Call(msgspec.Struct, kw_only=True):
     presented: tuple[str, ...] = ()  # all that were: to be kept out of everything that is kept
     body: bytes | None = None  # the request body, decoded; kept only where a sample may need it
     is_lesson: bool = False  # whether its texts teach the estimator what tokens the provider counts
+    is_inspected: bool = False  # whether the evaluators are to see it
     request_bytes: int = 0
     answer: Answer = msgspec.field(default_factory=Answer)
     reading: Reading = msgspec.field(default_factory=Reading)
@@ -186,3 +189,6 @@ class Call(msgspec.Struct, kw_only=True):
     tried: str | None = None  # the failed ones that others followed on: `openai overloaded, azure unreachable`
     upstream_key: str | None = None  # which of several provider keys of ours, by the name of its environment variable
     attempt_of: str | None = None  # of an attempt that was given up, and has a record of its own: its call
+    attempt_number: int = 0  # of the newest attempt
+    attempt_ns: int = 0  # when it began; 0: it has a record of its own
+    trail: tuple[Attempted, ...] = ()  # the attempts before it, but for those with records of their own

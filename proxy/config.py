@@ -18,6 +18,9 @@ import msgspec
 
 from proxy.document import Fault, Faults, read
 from proxy.hosts import is_loopback
+from proxy.inspecting import Evaluators, check_evaluators
+from proxy.notify import Notify, check_notify, list_secrets
+from proxy.otlp import Otlp, check_otlp
 from proxy.routes import check_routes
 from proxy.rules import Budget, Headroom, Key, Ledger, RateLimit, Reserving, check_keys, check_rules
 from proxy.tiers import Tier, check_tiers
@@ -109,7 +112,7 @@ class Shown(_Section):
 
     agents: int = 200
     models: int = 200  # sets of upstream, operation and model with counters …
-    histograms: int = 50  # … and with histograms: a hundred series each
+    histograms: int = 40  # … and with histograms: a hundred series each
 
 
 class Fleet(_Section):
@@ -138,9 +141,12 @@ class Config(_Section):
     ledger: Ledger = Ledger()
     prices: list[Price] = []
     capture: Capture = Capture()
+    evaluators: Evaluators = Evaluators()
     journal: Journal = Journal()
     metrics: Shown = Shown()
     fleet: Fleet = Fleet()
+    notify: Notify = Notify()
+    otlp: Otlp = Otlp()
 
     @property
     def journal_dir(self) -> Path:
@@ -161,6 +167,10 @@ class Config(_Section):
     @property
     def orders(self) -> Path:
         return Path(self.state_dir) / "orders.json"
+
+    @property
+    def notices(self) -> Path:
+        return Path(self.state_dir) / "notices.json"
 
     @property
     def kept(self) -> Path:
@@ -184,7 +194,9 @@ class Config(_Section):
         proxies = [proxy for one in self.upstreams.values() if one.proxy is not None and (proxy := find_proxy(one.proxy, os.environ))]
         signing = [os.environ.get(name) for name in _OF_AWS if any(one.sign for one in self.upstreams.values())]
         ledger = urlsplit(self.redis_url() or "").password
-        values = (*keys, *signing, ledger, ledger and unquote(ledger), *(one.password for one in proxies), *(one.credentials for one in proxies))
+        words = [word for one in proxies for word in (one.password, one.credentials)]
+        elsewhere = (*self.otlp.find_secrets(os.environ), *list_secrets(self.notify, os.environ))
+        values = (*keys, *signing, ledger, ledger and unquote(ledger), *words, *elsewhere)
         return [value for value in values if value]
 
 
@@ -234,7 +246,10 @@ def _cross_check(config: Config, environment: typing.Mapping[str, str], faults: 
     check_keys(config.identity.keys, faults)
     check_rules(config.budgets, config.rate_limits, config.headroom, config.reservation, config.ledger, faults)
     check_tiers(config.tiers, faults)
+    check_otlp(config.otlp, config.capture.content, environment, faults)
+    check_evaluators(config.evaluators, faults)
     check_exposure(config, faults)
+    check_notify(config.notify, environment, faults)
     if config.ledger.redis is not None and config.redis_url(environment) is None:
         variable = config.ledger.redis[4:] if config.ledger.redis.startswith("env:") else ""
         known = "expected redis://host[:port][/number], rediss://…, unix://… or env:NAME"

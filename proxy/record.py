@@ -9,6 +9,19 @@ from __future__ import annotations
 import msgspec
 
 
+class Attempted(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One attempt at an upstream, as an array in the journal."""
+
+    number: int  # of this call's attempts; with the call's id it makes the id of the attempt's span
+    upstream: str
+    model: str | None
+    key: str | None  # as `Record.upstream_key`
+    start_ns: int  # a span from the call's `started_ns`
+    duration_ns: int
+    outcome: str  # the condition that another attempt followed on, or the call's outcome
+    status: int | None
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One finished call, flat. The journal's `call` line and a row of the table `calls`."""
 
@@ -47,6 +60,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     tried: str | None = None  # the attempts that failed and were followed by another: `openai overloaded, azure unreachable`
     upstream_key: str | None = None  # which of several provider keys of ours, by the name of its environment variable
     attempt_of: str | None = None  # the call that this was a given-up attempt of, which the provider may bill
+    trail: list[Attempted] | None = None  # the attempts, but for those with records of their own; None: at most one, which the fields above tell
     # how it ended
     outcome: str  # "ok" or a name from proxy.errors
     status: int | None = None  # what the client saw; None: nothing was sent
@@ -193,6 +207,14 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     request_bytes: int = 0  # its whole length, also where `request` was cut
     output_bytes: int = 0
     is_lesson: bool = False  # whether the estimator is to learn from it
+    is_inspected: bool = False  # whether the evaluators are to judge it: a whole answer, of an operation that makes one
+    team: str | None = None
+    trace_id: str | None = None
+    upstream: str | None = None
+    model_asked: str | None = None
+    reasoning_tokens: int | None = None
+    duration_ns: int | None = None
+    first_token_ns: int | None = None
 
 
 class KeyState(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,14 +1,36 @@
-"""What holds for every test: no network beyond this machine, and no haste on a busy one."""
+"""What holds for every test: no network beyond this machine, no haste on a busy one, and no work for what all tests have."""
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import sys
 
+import pytest
 from hypothesis import settings
 
 settings.register_profile("weighbridge", deadline=None)
 settings.load_profile("weighbridge")
+
+
+# Those that wait for processes, most of them for many seconds: begun first, beside others that compute, and not left for the end.
+_LONG = (
+    "test_toll.py", "test_toll_shared.py", "test_supervise.py", "test_benchmarks.py", "test_parts_down.py", "test_orders_stay.py", "test_stop.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: _LONG.index(item.path.name) if item.path.name in _LONG else len(_LONG))
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests and what they import stay to the end: no collection of garbage needs to look at them again."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    gc.unfreeze()
 
 
 def _stay_on_this_machine(event: str, arguments: tuple) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LITTLE = {
-    "admission": "2000", "load_journal": "500", "shared_admission": "200", "slow_streams": "20", "attackers": "6 20", "parts_down": "0.3",
+    "admission": "2000", "load_journal": "500", "shared_admission": "200", "slow_streams": "20 4096 3", "attackers": "6 20", "parts_down": "0.3",
+    "judgements": "",
 }  # fmt: skip
 
 

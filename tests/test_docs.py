@@ -16,6 +16,7 @@ import yaml
 from proxy.call import Rung
 from proxy.config import Config, Key, Listen, Price, Upstream, parse
 from proxy.errors import OUTCOMES
+from proxy.notify import Channel
 from proxy.record import Record
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,7 +47,7 @@ def test_every_key_stands_in_the_example() -> None:
 
 
 def test_the_fields_of_list_entries_are_named_in_the_example() -> None:
-    for section in (Price, Key):
+    for section in (Price, Key, Channel):
         for field in msgspec.structs.fields(section):
             assert f"`{field.name}`" in EXAMPLE, f"{section.__name__}.{field.name}"
 
@@ -121,16 +122,19 @@ def test_what_is_declared_is_what_is_pinned() -> None:
     assert [line for line in wanted.splitlines() if line and line[0] != "#"] == PROJECT["dependencies"]
     pinned = (ROOT / "requirements" / "run.txt").read_text(encoding="utf-8")
     for each in PROJECT["dependencies"]:
-        assert re.search(rf"^{name_of(each)}==\S+ \\\n    --hash=sha256:", pinned, re.MULTILINE), each
+        assert re.search(rf"^{name_of(each)}==\S+ (?:; .+ )?\\\n    --hash=sha256:", pinned, re.MULTILINE), each
 
 
-IMPORTED_AS = {"genai-prices": "genai_prices", "prometheus-client": "prometheus_client", "pyyaml": "yaml"}
+IMPORTED_AS = {
+    "genai-prices": "genai_prices", "jsonschema-rs": "jsonschema_rs", "opentelemetry-exporter-otlp": "opentelemetry.exporter.otlp",
+    "opentelemetry-sdk": "opentelemetry.sdk", "prometheus-client": "prometheus_client", "pyyaml": "yaml",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("requirement", PROJECT["dependencies"] + PROJECT["optional-dependencies"]["bedrock"])
 def test_every_dependency_is_used(requirement: str) -> None:
     module = IMPORTED_AS.get(name_of(requirement), name_of(requirement))
-    texts = (path.read_text(encoding="utf-8") for path in (ROOT / "proxy").rglob("*.py"))
+    texts = (path.read_text(encoding="utf-8") for top in ("proxy", "evaluators") for path in (ROOT / top).rglob("*.py"))
     assert any(re.search(rf"^\s*(import|from) {module}\b", text, re.MULTILINE) for text in texts)
 
 

@@ -81,3 +81,8 @@ def test_what_is_kept_is_whole_and_its_owners_only(tmp_path: Path) -> None:
 
 def test_every_live_section_is_one_of_the_config() -> None:
     assert set(LIVE) < set(Config.__struct_fields__)
+
+
+def test_what_is_inspected_can_change() -> None:
+    fresh = parse("evaluators: {per_second: 3}")
+    assert compare(Config(), fresh).changed == ["evaluators.per_second"]

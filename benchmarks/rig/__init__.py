@@ -23,6 +23,8 @@ from pathlib import Path
 import uvloop
 
 DATA, CONTROL = "proxy.dataplane.plane", "proxy.controlplane.plane"
+PULSE_S = 10.0  # one comes each second
+LOOK_S = 0.2
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -69,11 +71,16 @@ def allow_files() -> int:
 
 
 def read_pause_s(admin: str) -> float:
-    """The longest pause of the data plane's event loop in the last minute."""
-    time.sleep(2)  # for the pulse, and for whoever reads it
-    with urllib.request.urlopen(f"{admin}/metrics") as page:
-        found = re.search(r"^weighbridge_loop_lag_seconds (\S+)", page.read().decode(), re.MULTILINE)
-    return float(found[1]) if found else float("nan")
+    """The longest pause of the data plane's event loop in the last minute, until now."""
+    asked = time.monotonic()
+    while time.monotonic() < asked + PULSE_S:
+        with urllib.request.urlopen(f"{admin}/metrics") as page:
+            text = page.read().decode()
+        age, lag = (re.search(rf"^weighbridge_{name}_seconds (\S+)", text, re.MULTILINE) for name in ("pulse_age", "loop_lag"))
+        if age is not None and lag is not None and time.monotonic() - float(age[1]) > asked:  # it came since
+            return float(lag[1])
+        time.sleep(LOOK_S)
+    return float("nan")
 
 
 def _serve(answer: Answer, pipe: Connection) -> None:

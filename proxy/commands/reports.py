@@ -37,6 +37,8 @@ def _add_report(command: argparse.ArgumentParser, name: str) -> None:
         command.add_argument("--until", help="the same; calls started before it")
     if name == "report":
         command.add_argument("--by", default="agent,model", help=f"one or more of {CHOICES}")
+    if name == "verdicts":
+        command.add_argument("--by", default="agent", help=f"one or more of {CHOICES}; '' for all together")
     if name == "tasks":
         command.add_argument("--by", help=f"what tasks cost on the average, by one or more of {CHOICES}; '' for all in one row")
     if name in ("calls", "tasks", "budgets"):

@@ -8,6 +8,7 @@ from proxy.controlplane import reports
 from proxy.controlplane.budgets import budgets
 from proxy.controlplane.reports import BadQuestion, Query, Report
 from proxy.controlplane.tasks import task_costs, tasks
+from proxy.controlplane.verdicts import verdicts
 from proxy.toll.terms import Balance
 
 REPORTS = {
@@ -16,6 +17,7 @@ REPORTS = {
     "agents": "every agent seen, with its first and last call",
     "unpriced": "the models whose price is unknown",
     "budgets": "limit, spent, reserved, reset and forecast of every account of a budget, the most used first",
+    "verdicts": "what the evaluators objected to, by agent or any of the recorded names",
     "tasks": "calls, tokens, cost and outcome of every task, and what tasks cost on the average",
 }
 _PLAIN = frozenset({"since", "until", "by", "last", "format"})
@@ -36,6 +38,8 @@ def answer(query: Query, name: str, asked: dict[str, str], now_ns: int, weigh: C
         return reports.report(query, _read_by(asked.get("by", "agent,model")), scope)
     if name == "calls":
         return reports.calls(query, _read_last(asked, "20"), scope)
+    if name == "verdicts":
+        return verdicts(query, _read_by(asked.get("by", "agent")), scope)
     if name == "tasks":
         by = asked.get("by")
         return tasks(query, _read_last(asked, "20"), scope, weigh()) if by is None else task_costs(query, _read_by(by), scope)

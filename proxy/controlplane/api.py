@@ -56,7 +56,9 @@ class Admin:
         clock_ns: Callable[[], int] = time.time_ns,
         parts: Sequence[Callable[[web.Application], None]] = (),
         may_name: Callable[[str | None], bool] | None = None,
+        list_alerts: Callable[[], Report] | None = None,
     ) -> None:
+        self._list_alerts = list_alerts
         self._may_name = may_name or make_check("127.0.0.1")
         self._keeper = keeper
         self._catch_up = catch_up
@@ -128,8 +130,10 @@ class Admin:
         return web.Response(text=text, content_type="text/html")
 
     def _make_parts(self) -> list[tuple[str, Report | str]]:
-        """What the page shows of the database, or why it cannot."""
+        """What the page shows of the alerts and of the database, or why it cannot."""
         parts: list[tuple[str, Report | str]] = []
+        if self._list_alerts is not None and (alerts := self._list_alerts()).rows:
+            parts.append(("What is wrong now", msgspec.structs.replace(alerts, rows=alerts.rows[:_MOST_ROWS])))
         for title, name, asked in _ON_PAGE:
             try:
                 made = self._answer(name, dict(asked))

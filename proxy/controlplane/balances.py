@@ -1,8 +1,8 @@
 """How every account stands: a ledger of the control plane's own, which follows the journal as the data plane writes it.
 
-It decides nothing. It is folded from the same lines as the data plane's ledger after a restart, so that both say the same, and lags behind
-by a second at most where nobody asks. Where several data planes share their budgets, what is shown is the sum over all of them, which
-Redis knows; while it is away, what this data plane has.
+It decides nothing. It is folded from the same lines as the data plane's ledger after a restart, so that both say the same, and only when
+somebody asks: what was pruned until then, the newest checkpoint holds. Where several data planes share their budgets, what is shown is the
+sum over all of them, which Redis knows; while it is away, what this data plane has.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from proxy.toll.terms import Balance
 from proxy.toll.whole import Whole, WholeAway
 
 log = logging.getLogger("weighbridge.balances")
-_PAUSE_S = 1.0
 
 
 class Balances:
@@ -47,7 +46,8 @@ class Balances:
     def read(self) -> list[Balance]:
         """How all accounts stand now."""
         with self._lock:
-            self._follow()
+            self._follower.catch_up()
+            self._read_orders()
             now_ns = self._clock_ns()
             own = self._ledger.balances(now_ns)
             try:
@@ -55,19 +55,6 @@ class Balances:
             except WholeAway as error:
                 log.warning("Redis does not tell what is spent over all data planes (%s); shown is what this one has", error)
                 return own
-
-    def run(self, stopping: threading.Event) -> None:
-        """Follow the journal until told to stop, so that no segment is pruned before it was read."""
-        while not stopping.wait(_PAUSE_S):
-            try:
-                with self._lock:
-                    self._follow()
-            except OSError as error:
-                log.error("the journal could not be followed (%s); it is tried again", error.strerror)
-
-    def _follow(self) -> None:
-        self._follower.catch_up()
-        self._read_orders()
 
     def _read_orders(self) -> None:
         """The budgets of keys and tasks, where they have changed."""

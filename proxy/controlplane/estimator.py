@@ -2,7 +2,8 @@
 
 The data plane guesses such a call by its bytes, at once. Here, in a thread of its own and in its own time, the text is counted with
 tiktoken and corrected by the ratio learned for its model from calls that did report. A call is corrected when both its
-record and its sample have come, in whichever order; where one never comes, the first guess stays.
+record and its sample have come, in whichever order; where one never comes, the first guess stays. Until the first call is corrected, the
+latest lessons only wait: a vocabulary takes half a second and 80 MB to load, and where every provider reports its usage none is needed.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from proxy.record import Correction, Sample
 
 log = logging.getLogger("weighbridge.estimator")
 _MOST_WAITING = 2000
+_MOST_LESSONS = 100  # waiting; more than a model's ratio is made of
 _BYTES_A_TOKEN = 4
 Content = tuple[str, int, str, str, str]
 
@@ -55,6 +57,8 @@ class Estimator:
         self._ratios = Ratios()
         self._samples: OrderedDict[str, Sample] = OrderedDict()
         self._records: OrderedDict[str, Weighed] = OrderedDict()
+        self._lessons: deque[Sample] = deque(maxlen=_MOST_LESSONS)
+        self._is_needed = False  # whether a call had to be corrected yet
         self._incoming: queue.SimpleQueue[Weighed] = queue.SimpleQueue()
         self._providers = Providers(book, config.upstreams)
         self._load()
@@ -94,7 +98,9 @@ class Estimator:
             if len(self._samples) > _MOST_WAITING // 4:
                 self._samples.popitem(last=False)
         elif sample.is_lesson and sample.usage_source == "reported":
-            self._learn(sample)
+            self._lessons.append(sample)
+            if self._is_needed:
+                self._learn()
 
     def pair(self) -> None:
         """Correct every call of which both halves are here."""
@@ -107,6 +113,8 @@ class Estimator:
             self._correct(self._samples.pop(call_id), self._records.pop(call_id))
 
     def _correct(self, sample: Sample, record: Weighed) -> None:
+        self._is_needed = True
+        self._learn()
         model = sample.model or record.model or record.model_asked
         given, made = record.input_tokens or 0, record.output_tokens or 0
         if sample.request:
@@ -133,7 +141,12 @@ class Estimator:
             self._writer.write(correction)
         self.corrected += 1
 
-    def _learn(self, sample: Sample) -> None:
+    def _learn(self) -> None:
+        """Learn from the calls that wait for it."""
+        while self._lessons:
+            self._learn_from(self._lessons.popleft())
+
+    def _learn_from(self, sample: Sample) -> None:
         """Learn the model's ratios from a call that reported its usage and whose text is whole."""
         model = sample.model
         if not model:

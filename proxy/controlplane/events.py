@@ -17,7 +17,7 @@ _CALL, _OPENED = b'{"call":', b'{"opened":'
 _OTHERS = frozenset({"segment", "closed", "checkpoint"})
 
 
-class Weighed(msgspec.Struct):
+class Weighed(msgspec.Struct, gc=False):
     """The part of a `Record` that the counters count; the same names and units."""
 
     id: str

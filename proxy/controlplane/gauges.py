@@ -51,6 +51,7 @@ def make_gauges(loader: Loader, receiver: SampleReceiver, estimator: Estimator) 
             ("weighbridge_database_failures", "Failed attempts to load into the database.", loader.failures),
             ("weighbridge_samples_received", "Samples received.", receiver.received),
             ("weighbridge_samples_overflowed", "Samples dropped because the estimator was behind.", receiver.dropped),
+            ("weighbridge_samples_uninspected", "Samples that were not inspected because the evaluators were behind.", receiver.uninspected),
             ("weighbridge_samples_malformed", "Datagrams that were neither a sample nor a pulse.", receiver.malformed),
             ("weighbridge_corrections", "Estimates corrected by counting tokens.", estimator.corrected),
             ("weighbridge_tokenizer_failures", "Texts that could not be tokenised and were taken by their bytes.", sum(tokens.failures().values())),

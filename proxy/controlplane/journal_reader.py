@@ -28,7 +28,7 @@ _CHUNK = 4 * 1024 * 1024
 _DAY_S = 86400
 
 
-class Open(msgspec.Struct):
+class Open(msgspec.Struct, gc=False):
     """A call let through and not known to have ended."""
 
     segment: str
@@ -39,7 +39,10 @@ class Open(msgspec.Struct):
 class JournalReader:
     """Reads one journal folder into one store; `step` and `prune` belong to one thread."""
 
-    def __init__(self, folder: Path, *, batch_rows: int = 5000, chunk_bytes: int = _CHUNK, alive: Callable[[int], bool] = is_alive) -> None:
+    def __init__(
+        self, folder: Path, *, batch_rows: int = 5000, chunk_bytes: int = _CHUNK, alive: Callable[[int], bool] = is_alive,
+        hand_on: Callable[[list[bytes]], None] | None = None,
+    ) -> None:  # fmt: skip
         self.torn = 0
         self.garbage = 0
         self.unknown = 0
@@ -50,6 +53,7 @@ class JournalReader:
         self._batch_rows = batch_rows
         self._chunk_bytes = chunk_bytes
         self._alive = alive
+        self._hand_on = hand_on  # told of the same calls, as the journal has them
         self._segments: dict[str, Segment] = {}
         self._open: dict[str, dict[str, Open]] = {}  # process → id → open call
         self._seen: dict[str, int] = {}  # segment → position up to which calls were told to `observe`
@@ -89,7 +93,10 @@ class JournalReader:
         segments = [self._segments[name] for name in sorted(batch.touched)]
         rejected = set(store.load(Loaded(rows=batch.bodies, segments=segments)))
         self._count(batch, len(rejected))
-        observe([one for index, one in enumerate(batch.weighed) if one is not None and index not in rejected])
+        fresh = [index for index, one in enumerate(batch.weighed) if one is not None and index not in rejected]
+        observe([batch.weighed[index] for index in fresh])
+        if self._hand_on is not None and fresh:
+            self._hand_on([batch.bodies["calls"][index] for index in fresh])
         return batch.lines
 
     def _count(self, batch: Batch, rejected: int) -> None:

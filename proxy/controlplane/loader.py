@@ -11,12 +11,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 import duckdb
 
 from proxy.config import Config
 from proxy.controlplane.estimator import Content
 from proxy.controlplane.events import Weighed
+from proxy.controlplane.inspection.inspector import Row
 from proxy.controlplane.journal_reader import JournalReader
 from proxy.controlplane.store import DENIED, Keeper, Store
 
@@ -24,6 +26,14 @@ log = logging.getLogger("weighbridge.loader")
 _PAUSE_S = 1.0
 _PRUNE_EVERY_S = 60.0
 _FAILURES = 3
+
+
+class Follower(Protocol):
+    """What is told of everything that has been loaded, and must never make the loader wait."""
+
+    def take_calls(self, bodies: list[bytes]) -> None: ...
+
+    def take_content(self, rows: list[Content]) -> None: ...
 
 
 class Loader:
@@ -34,17 +44,21 @@ class Loader:
         config: Config,
         observers: list[Callable[[list[Weighed]], None]],
         content: deque[Content],
+        follower: Follower | None = None,
         welcome: Callable[[Store], None] = lambda store: None,
+        verdicts: deque[Row] | None = None,
     ) -> None:
         self.stopping = threading.Event()
-        self.reader = JournalReader(config.journal_dir)
+        self.reader = JournalReader(config.journal_dir, hand_on=None if follower is None else follower.take_calls)
         self.keeper = Keeper(config.database, self.stopping.wait)
         self.failures = 0
         self._journal = config.journal
         self._observers = observers
         self._content = content
+        self._verdicts: deque[Row] = deque() if verdicts is None else verdicts
         self._welcome = welcome  # told of the first store that is opened, before anything is loaded into it
         self._is_welcome = False
+        self._follower = follower
         self._failed_in_a_row = 0
         self._pruned = 0.0
         self._wake = threading.Event()
@@ -111,6 +125,13 @@ class Loader:
             rows.append(self._content.popleft())
         if rows:
             store.keep_content(rows)
+            if self._follower is not None:
+                self._follower.take_content(rows)
+        verdicts = []
+        while self._verdicts:
+            verdicts.append(self._verdicts.popleft())
+        if verdicts:
+            store.keep_verdicts(verdicts)
 
     def _recover(self, error: Exception) -> None:
         """Close the store; set it aside if it failed too often in a row for reasons that waiting does not mend."""

@@ -21,6 +21,7 @@ _LINKS = (
     ("/api/tasks", "every task with its calls and cost; by=agent: what tasks cost on the average"),
     ("/api/orders", "who is paused or killed, by whom and why"),
     ("/api/keys", "the virtual keys, and what they may spend"),
+    ("/api/alerts", "what is wrong now, whether or not anybody was told"),
     ("/metrics", "for Prometheus"),
     ("/healthz", "whether this process runs"),
     ("/readyz", "whether the data plane was heard of in the last five seconds"),

@@ -1,9 +1,8 @@
 """The control plane's process: loads the journal, receives samples, answers on the admin port.
 
-Started by `proxy.supervise` as `python -m proxy.controlplane.plane`. Five threads work: the loader (journal → database), the
-receiver (sample socket), the estimator (tokens), the balances (journal → ledger), the fleet (open tasks); the event loop only serves
-HTTP. Ends on SIGTERM after loading what is left, or when its parent is gone; SIGHUP lets it read its config again. May be killed at any
-moment: the journal holds everything.
+Started by `proxy.supervise` as `python -m proxy.controlplane.plane`. Its threads are listed in `ControlPlane.start`; the event loop only
+serves HTTP. Ends on SIGTERM after loading what is left, or when its parent is gone; SIGHUP lets it read its config again. May be killed at
+any moment: the journal holds everything.
 """
 
 from __future__ import annotations
@@ -33,14 +32,18 @@ from proxy.controlplane.door import Door, add_list
 from proxy.controlplane.estimator import Estimator
 from proxy.controlplane.fleet import Fleet
 from proxy.controlplane.gauges import make_budget_gauges, make_gauges
+from proxy.controlplane.inspection.inspector import Inspector
 from proxy.controlplane.journal_writer import JournalWriter
 from proxy.controlplane.loader import Loader
 from proxy.controlplane.metrics import Metrics
 from proxy.controlplane.metrics.fleet import make_fleet_gauges
+from proxy.controlplane.notices.notifier import Notifier
+from proxy.controlplane.notices.trial import make_change as make_trial
 from proxy.controlplane.reloader import Reloader
 from proxy.controlplane.samples import SampleReceiver, bind
 from proxy.controlplane.settlement import Precedence, Settlement, make_price
 from proxy.controlplane.store import Store
+from proxy.controlplane.traces.export import DRAIN_S, Exporter
 from proxy.hosts import make_check
 from proxy.log import open_log, redact_log
 from proxy.pricing.providers import Providers, load_book
@@ -65,7 +68,10 @@ class ControlPlane:
         book, precedence = load_book(config), Precedence()
         self.estimator = Estimator(config, book, self.journal, precedence, redact, Path(config.state_dir) / "token-ratios.json")
         self.fleet = Fleet(config.fleet)
-        self.loader = Loader(config, [self.metrics.observe, self.fleet.observe, self.estimator.observe], self.estimator.content, self._remember)
+        self.inspector = Inspector(config.evaluators)
+        self.exporter = Exporter(config, find_version(), self.metrics.collect) if config.otlp.endpoint is not None else None
+        observers = [self.metrics.observe, self.fleet.observe, self.estimator.observe]
+        self.loader = Loader(config, observers, self.estimator.content, self.exporter, self._remember, self.inspector.rows)
         self.settlement = Settlement(
             self._query,
             self.loader.catch_up,
@@ -77,12 +83,18 @@ class ControlPlane:
         self.balances = Balances(config)
         self.desk = Desk(config.orders, self.journal, config.identity.keys)
         self.reloader = Reloader(config_path, config, self.desk, self.take)
+        instance = f"{config.admin.host}:{config.admin.port}"
+        self.notifier = Notifier(config.notify, config.notices, instance, self.metrics.collect, os.environ)
         self.metrics.gauges += [
             make_gauges(self.loader, self.receiver, self.estimator),
             make_budget_gauges(self.balances),
             make_fleet_gauges(self.fleet, self.metrics.agents),
+            self.inspector.tally.collect,
+            self.notifier.collect,
         ]
-        self._threads: list[threading.Thread] = []
+        if self.exporter is not None:
+            self.metrics.gauges.append(self.exporter.collect)
+        self._threads: dict[str, threading.Thread] = {}
 
     def _query(self, sql: str, values: Sequence[Any]) -> tuple[list[str], list[tuple]]:
         return self.loader.keeper.store.query(sql, values)
@@ -105,12 +117,16 @@ class ControlPlane:
             "loader": self.loader.run,
             "samples": lambda: self.receiver.run(self.stopping),
             "estimator": lambda: self.estimator.run(self.receiver.samples, self.stopping),
-            "balances": lambda: self.balances.run(self.stopping),
+            "inspector": lambda: self.inspector.run(self.receiver.inspected, self.stopping),
+            "guests": lambda: self.inspector.run_guests(self.stopping),
             "fleet": lambda: self.fleet.run(self._query, self.stopping),
+            "notices": lambda: self.notifier.run(self.stopping),
         }
+        if self.exporter is not None:
+            jobs["otlp"] = self.exporter.run
         for name, work in jobs.items():
-            self._threads.append(threading.Thread(target=keep, args=(work,), name=name, daemon=True))
-            self._threads[-1].start()
+            self._threads[name] = threading.Thread(target=keep, args=(work,), name=name, daemon=True)
+            self._threads[name].start()
 
     def take(self, config: Config) -> None:
         """Go on with a changed config."""
@@ -118,24 +134,32 @@ class ControlPlane:
         self.metrics.configure(config.upstreams, config.metrics)
         self.balances.configure(config)
         self.fleet.configure(config.fleet)
+        self.notifier.configure(config.notify)
+        self.inspector.configure(config.evaluators)
         self.estimator.configure(config, book, make_redactor(config))
+        if self.exporter is not None:
+            self.exporter.know(config)
         self.settlement.configure(make_price(book, Providers(book, config.upstreams)))
 
     def add_routes(self, app: web.Application, door: Door, desk: Executor, threads: Executor) -> None:
         """Add what changes something: one at a time in the thread of the desk, but for what must wait for the database."""
         door.add(app, desk, [*make_changes(self.desk), self.reloader.make_change()])
-        door.add(app, threads, [self.settlement.change])
+        door.add(app, threads, [self.settlement.change, make_trial(self.notifier)])
         add_list(app, desk, "/api/orders", lambda: list_orders(self.desk))
         add_list(app, desk, "/api/keys", lambda: list_keys(self.desk))
+        add_list(app, threads, "/api/alerts", self.notifier.list_alerts)
 
     def stop(self) -> None:
-        """Let the estimator write what it has, then load what is left."""
+        """Let the estimator write what it has, then load what is left, then send what is left."""
         self.stopping.set()
-        for thread in self._threads[1:]:
-            thread.join(_DRAIN_S / 2)
+        for name in ("samples", "estimator", "inspector", "guests", "fleet", "notices"):
+            self._threads[name].join(_DRAIN_S / 2)
         self.journal.close()
         self.loader.stop()
-        self._threads[0].join(_DRAIN_S)
+        self._threads["loader"].join(_DRAIN_S)
+        if self.exporter is not None:
+            self.exporter.stop()
+            self._threads["otlp"].join(DRAIN_S)
 
 
 def make_redactor(config: Config) -> Redactor:
@@ -170,7 +194,15 @@ async def run(config: Config, config_path: str | None, admin: socket.socket, lif
     may_name = make_check(config.admin.host, config.admin.hosts)
     parts = [lambda app: plane.add_routes(app, door, desk, threads)]
     admin_port = Admin(
-        plane.loader.keeper, plane.loader.catch_up, plane.metrics, plane.balances, plane.receiver, threads, parts=parts, may_name=may_name
+        plane.loader.keeper,
+        plane.loader.catch_up,
+        plane.metrics,
+        plane.balances,
+        plane.receiver,
+        threads,
+        parts=parts,
+        may_name=may_name,
+        list_alerts=plane.notifier.list_alerts,
     )
     application = admin_port.build()
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)

@@ -43,13 +43,15 @@ def bind(path: Path) -> socket.socket:
 
 
 class SampleReceiver:
-    """Puts batches of samples into `samples` (bounded) and keeps the last pulse."""
+    """Puts batches of samples into `samples` and `inspected` (both bounded) and keeps the last pulse."""
 
     def __init__(self, receiver: socket.socket, most: int = 50, clock: Callable[[], float] = time.monotonic) -> None:
         self.samples: queue.Queue[list[Sample]] = queue.Queue(most)
+        self.inspected: queue.Queue[list[Sample]] = queue.Queue(most)  # the same, where evaluators are to see them
         self.pulse: Pulse | None = None
         self.received = 0
         self.dropped = 0
+        self.uninspected = 0  # dropped because the inspector was behind
         self.malformed = 0
         self._pulse_at = 0.0
         self._lags_ns: deque[int] = deque(maxlen=_LAGS)
@@ -95,3 +97,8 @@ class SampleReceiver:
             self.samples.put_nowait(samples)
         except queue.Full:
             self.dropped += len(samples)
+        if chosen := [sample for sample in samples if sample.is_inspected]:
+            try:
+                self.inspected.put_nowait(chosen)
+            except queue.Full:
+                self.uninspected += len(chosen)

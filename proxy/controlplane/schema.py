@@ -14,12 +14,13 @@ import typing
 
 import msgspec
 
-from proxy.record import Correction, OrderEvent, Record, TaskEvent
+from proxy.record import Attempted, Correction, OrderEvent, Record, TaskEvent
 
 VERSION = 1  # of what the tables mean; a new column needs no new version, it is added to an older file
 _SQL_TYPES = {
     str: "VARCHAR", int: "BIGINT", float: "DOUBLE", bool: "BOOLEAN",
     dict[str, int]: "MAP(VARCHAR, BIGINT)", dict[str, str]: "MAP(VARCHAR, VARCHAR)",
+    list[Attempted]: "JSON",
 }  # fmt: skip
 STRUCTS: dict[str, type[msgspec.Struct]] = {"calls": Record, "corrections": Correction, "orders": OrderEvent, "tasks": TaskEvent}
 TOKENIZER = "tokenizer"  # the one that corrects estimates by itself; every other name is an operator's, whose word holds
@@ -39,6 +40,11 @@ CALLS = derive_columns(Record)
 TABLES: dict[str, dict[str, str]] = {
     **{table: derive_columns(struct) for table, struct in STRUCTS.items()},
     "content": {"id": "VARCHAR", "at_ns": "BIGINT", "prompt": "VARCHAR", "output": "VARCHAR", "tools": "VARCHAR"},
+    # What the evaluators found: a row for each inspected call (evaluator `any`, the worst verdict) and for each verdict but those that say `pass`.
+    "verdicts": {
+        "id": "VARCHAR", "at_ns": "BIGINT", "evaluator": "VARCHAR", "label": "VARCHAR", "severity": "VARCHAR", "score": "DOUBLE",
+        "explanation": "VARCHAR",
+    },
     "segments": {
         "name": "VARCHAR",
         "position": "BIGINT",  # bytes loaded
@@ -120,6 +126,15 @@ def load_statement(table: str, path: str) -> str:
     """Append a file of JSON lines to one of the tables that are structs."""
     names = ", ".join(f'"{name}"' for name in TABLES[table])
     return f"INSERT INTO {table} ({names}) " + _select(table, path)
+
+
+def prepare_statement(table: str, path: str) -> str:
+    """Have a connection read and plan `load_statement` once; `execute_statement` runs it on what the file holds then."""
+    return f"PREPARE load_{table} AS " + load_statement(table, path)
+
+
+def execute_statement(table: str) -> str:
+    return f"EXECUTE load_{table}"
 
 
 def probe_statement(table: str, path: str) -> str:

@@ -28,6 +28,7 @@ _MAIN = {
         "budget", "scope", "unit", "limit_amount", "spent_amount", "reserved_amount", "left_amount", "resets_in_ns", "forecast_amount",
         "by_last_hour_amount", "used_up_in_ns",
     }),
+    "alerts": frozenset({"alert", "severity", "state", "summary", "description", "started_ns"}),
     "tasks": frozenset({
         "task", "agent", "outcome", "calls", "errors", "input_tokens", "output_tokens", "cost_nano_usd", "left_nano_usd", "left_tokens",
         "left_calls", "last_seen_ns",

@@ -28,6 +28,7 @@ from proxy.dataplane.relay import Relay
 from proxy.dataplane.route import Failure, Route
 from proxy.dataplane.sending import Pause, Sending, new_id
 from proxy.dataplane.settle import Settler
+from proxy.dataplane.trail import close_attempt, put_trace
 from proxy.dataplane.tunnel import Tunnel
 from proxy.dataplane.upstream import Connection
 from proxy.errors import Refusal
@@ -41,7 +42,7 @@ class Carrier:
 
     def __init__(
         self, limits: Limits, identifier: Identifier, journal: JournalWriter, settler: Settler,
-        admission: Admission, is_stopping: Callable[[], bool],
+        admission: Admission, is_stopping: Callable[[], bool], propagates: bool = False,
     ) -> None:  # fmt: skip
         self.opened = 0
         self.in_flight: set[Carrying] = set()
@@ -51,6 +52,7 @@ class Carrier:
         self.settle = settler.settle
         self.admission = admission
         self.is_stopping = is_stopping
+        self._propagates = propagates  # whether upstreams are given a traceparent of ours
 
     async def carry(self, sending: Sending, route: Route) -> None:
         """Make attempts until an answer has been passed on. Raises the `Refusal` of the last one."""
@@ -208,6 +210,8 @@ class Carrier:
     def _make_head(self, sending: Sending, route: Route, head: Head, body: bytes | None, extra: list[bytes]) -> bytes:
         """The bytes of the upstream request's head. Raises `Refusal` policy_no_upstream_key."""
         call, target, forward = sending.call, sending.target, head.forward
+        if self._propagates:
+            forward = put_trace(forward, call)
         if call.toll.is_metered:  # an answer that may be cut has to be read as it flows
             forward = [(name, value) for name, value in forward if name.lower() != b"accept-encoding"] + [(b"Accept-Encoding", b"identity")]
         key = route.key.secret
@@ -229,8 +233,10 @@ class Carrier:
         """Settle an attempt that is given up and may be billed, under an id of its own; nothing of it is the call's any more."""
         before = failure.call
         apart = msgspec.structs.replace(
-            before, id=new_id(time.time_ns()), attempt_of=call.id, attempts=1, tried=None, outcome=failure.outcome, body=None
-        )
+            before, id=new_id(time.time_ns()), attempt_of=call.id, attempts=1, tried=None, outcome=failure.outcome, body=None,
+            trail=(close_attempt(before, failure.outcome, before.answer.last_byte_ns),),
+        )  # fmt: skip
+        call.attempt_ns = 0
         self.admission.ledger.rename(call.id, apart.id)
         self.opened += 1
         self.settle(apart)

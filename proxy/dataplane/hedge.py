@@ -73,7 +73,7 @@ async def _make_second(carrier: Carrier, sending: Sending, route: Route, race: R
     """Let a second attempt through and send it, unless an answer has begun meanwhile."""
     call, now_ns = sending.call, time.time_ns()
     twin = msgspec.structs.replace(
-        call, id=new_id(now_ns), attempt_of=call.id, attempts=0, tried=None, body=None, is_lesson=False,
+        call, id=new_id(now_ns), attempt_of=call.id, attempts=0, tried=None, body=None, is_lesson=False, is_inspected=False,
         answer=Answer(), reading=Reading(), toll=Toll(waited_ns=call.toll.waited_ns),
     )  # fmt: skip
     way = route.split(twin)

@@ -27,7 +27,7 @@ from proxy.redact import Redactor
 from proxy.rules import Key
 
 _MAX_NAME = 128
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}")
 _APP_ID = re.compile(r"(?:^| )app/([\w.!#$%&'*+^`|~-]+)")
 _TAG = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 _MOST_TAGS = 16  # that a request may add

@@ -20,6 +20,7 @@ from proxy.dataplane.identify import Identifier, Place, read_place
 from proxy.dataplane.journal import JournalWriter
 from proxy.dataplane.lanes import Lanes
 from proxy.dataplane.outbox import Outbox
+from proxy.dataplane.portion import Portion
 from proxy.dataplane.request import Request
 from proxy.dataplane.route import Lane, Route
 from proxy.dataplane.sending import Sending, new_id
@@ -45,17 +46,21 @@ class Traffic:
         self.stopping = False
         self.carrying = 0  # calls from their heads to their records
         self._next_lesson_ns = 0
+        self._portion = Portion(config.evaluators)
         self._may_name = make_check(config.listen.host, config.listen.hosts)
         self.redact = settler.redact
         self.identifier = Identifier(config.identity, config.auth, redact=self.redact)
         self._settler = settler
         self._admission = admission
-        self.carrier = Carrier(config.limits, self.identifier, journal, settler, admission, is_stopping=lambda: self.stopping)
+        self.carrier = Carrier(
+            config.limits, self.identifier, journal, settler, admission, is_stopping=lambda: self.stopping, propagates=config.otlp.propagate
+        )
         self.configure(config, upstreams)
 
     def configure(self, config: Config, upstreams: dict[str, Upstream]) -> None:
         """Take other upstreams, limits and tiers, from the next call on."""
         self._config = config
+        self._portion.configure(config.evaluators)
         self._tiering = Tiering(config.tiers)
         self.carrier.limits = config.limits
         self.lanes.configure(upstreams, config.limits)
@@ -189,7 +194,8 @@ class Traffic:
             raise Refusal("caller_model_absent", "The request names no model: set the field `model` (or `model_optional: true` for this upstream).")
         if kind.json_body:
             call.is_lesson = self._is_lesson(call.started_ns)
-            if call.is_lesson or not call.ask.usage_expected or self._config.capture.content:
+            call.is_inspected = self._portion.takes(kind.operation, call.started_ns)
+            if call.is_inspected or call.is_lesson or not call.ask.usage_expected or self._config.capture.content:
                 self._settler.keep(call, content)
         return body, content
 

@@ -22,7 +22,9 @@ from proxy.dataplane.stall import StallGuard
 from proxy.dataplane.upstream import Connection
 from proxy.errors import Refusal
 
-_OF_AN_ATTEMPT = ("id", "upstream", "upstream_key", "ask", "kind", "answer", "reading", "toll")  # what the winner's attempt lends the call
+_OF_AN_ATTEMPT = (  # what the winner's attempt lends the call
+    "id", "upstream", "upstream_key", "ask", "kind", "answer", "reading", "toll", "attempt_number", "attempt_ns",
+)  # fmt: skip
 
 
 class Race:

@@ -20,7 +20,9 @@ from proxy.config import Upstream
 from proxy.dataplane.keyring import Keyring, ProviderKey
 from proxy.dataplane.quota import Quota
 from proxy.dataplane.sign import Signer
+from proxy.dataplane.trail import close_attempt, enter_attempt
 from proxy.errors import Refusal
+from proxy.record import Attempted
 from proxy.routes import EVERY_MODEL, JUDGED, Fallback
 from proxy.wire import change_model
 
@@ -63,6 +65,7 @@ class Failure(msgspec.Struct):
     replay: Callable[[], None] | None = None  # passes its answer on after all
     refusal: Refusal | None = None  # what the caller gets after all, where there was no answer
     call: Call | None = None  # as it was then
+    trail: tuple[Attempted, ...] = ()  # the attempt, unless it has a record of its own
 
 
 class Route:
@@ -125,7 +128,7 @@ class Route:
     def start(self) -> None:
         """An attempt is made now, with the key that `enter` took."""
         self._here += 1
-        self.call.attempts += 1
+        enter_attempt(self.call, self.failure.trail if self.failure is not None else ())
 
     def leave(self) -> None:
         """The attempt is over, or not made, or nobody waits for it any more. A second time does nothing."""
@@ -187,7 +190,8 @@ class Route:
         if now >= self._deadline or not (self._find_again(word, wait_s, now) or self._find_fallback(word, now)):
             return None
         self.note(word)
-        self.failure = Failure(word, outcome, call=msgspec.structs.replace(self.call))
+        trail = () if outcome is not None else (close_attempt(self.call, word),)
+        self.failure = Failure(word, outcome, call=msgspec.structs.replace(self.call), trail=trail)
         return self.failure
 
     def note(self, word: str) -> None:

@@ -17,6 +17,7 @@ from proxy.dataplane.estimate import ByteRatios
 from proxy.dataplane.journal import JournalWriter
 from proxy.dataplane.samples import SampleSender
 from proxy.dataplane.till import Till, raise_usage
+from proxy.dataplane.trail import close_trail
 from proxy.dataplane.words import drop_words, hide, redact_words
 from proxy.pricing.book import Book, Priced
 from proxy.pricing.providers import Providers
@@ -179,7 +180,8 @@ class Settler:
         reading, keys = call.reading, call.presented
         if source == "none" or call.identity is None or not (reading.text or reading.tools or call.body):
             return
-        if not (self._keeps_content or call.is_lesson or source == "estimated"):  # nobody would read it
+        is_inspected = call.is_inspected and call.outcome is None and name_outcome(call) == "ok"
+        if not (self._keeps_content or is_inspected or call.is_lesson or source == "estimated"):  # nobody would read it
             return
         body = call.body
         for key in keys:
@@ -202,6 +204,14 @@ class Settler:
                 request_bytes=call.ask.prompt_bytes,
                 output_bytes=reading.output_bytes,
                 is_lesson=call.is_lesson,
+                is_inspected=is_inspected,
+                team=call.identity.team,
+                trace_id=call.identity.trace_id,
+                upstream=call.upstream,
+                model_asked=call.toll.asked_model or call.kind.model or call.ask.model,
+                reasoning_tokens=usage.reasoning_tokens if usage else None,
+                duration_ns=_span(call.answer.last_byte_ns, call),
+                first_token_ns=_span(call.answer.first_token_ns, call),
             )
         )
 
@@ -225,6 +235,7 @@ def make_record(call: Call, usage: Usage | None, source: str, priced: Priced, ch
     limits = answer.limits
     assert who is not None, "a call is identified before it is settled"
     end_ns = answer.last_byte_ns or time.time_ns()
+    outcome = call.outcome or name_outcome(call)
     output_token_ns = None
     if ask.stream and usage and answer.first_token_ns and answer.last_byte_ns and usage.output_tokens > 1:
         output_token_ns = (answer.last_byte_ns - answer.first_token_ns) // (usage.output_tokens - 1)
@@ -237,7 +248,8 @@ def make_record(call: Call, usage: Usage | None, source: str, priced: Priced, ch
         service_tier=reading.service_tier or ask.service_tier, max_output_tokens=ask.max_output_tokens, retry=call.retry,
         tier=call.tier,
         attempts=call.attempts if call.transport == "http" else 1, tried=call.tried, upstream_key=call.upstream_key, attempt_of=call.attempt_of,
-        outcome=call.outcome or name_outcome(call), status=call.refused_status or answer.status, finish=reading.finish,
+        trail=None if call.attempts <= 1 and call.attempt_ns and not call.trail else close_trail(call, outcome, end_ns),
+        outcome=outcome, status=call.refused_status or answer.status, finish=reading.finish,
         error=hide(reading.error, call.presented)[:_MAX_ERROR] if reading.error else None, error_type=reading.error_type,
         response_id=reading.response_id, request_id=answer.request_id,
         input_tokens=usage.input_tokens if usage else None, output_tokens=usage.output_tokens if usage else None,

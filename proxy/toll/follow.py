@@ -96,7 +96,7 @@ class Follower:
         """Fold all that is new. A last line without its end waits until it is whole."""
         names = self._list()
         ours = [name for name, writer in names if writer != "c"]
-        if self._segment not in ours:
+        if self._segment not in ours or self._is_overtaken(ours):
             self._begin(ours)
         for name in ours[ours.index(self._segment) :] if self._segment else ():
             self._follow(name)
@@ -125,6 +125,10 @@ class Follower:
         self._segment = next((name for name in reversed(names) if self._has_checkpoint(name)), names[0] if names else "")
         self._position = 0
         self._process = None
+
+    def _is_overtaken(self, names: list[str]) -> bool:
+        """Whether a later segment holds the whole truth already: then what lies before it need not be read."""
+        return any(self._has_checkpoint(name) for name in names[names.index(self._segment) + 1 :])
 
     def _has_checkpoint(self, name: str) -> bool:
         try:

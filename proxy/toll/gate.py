@@ -101,11 +101,11 @@ class Gate:
         running = {(name, False): count for name, count in self._rates.count_running().items()}
         running |= {(name, True): count for name, count in self._headroom.count_running().items()}
         found = []
-        for name, is_provider in sorted({*running, *waiting}):
-            key = (name, is_provider)
+        for key in running | waiting:
+            name, is_provider = key
             shown = f"headroom/{name}" if is_provider else name
             found.append(LimitState(name=shown, running=running.get(key, 0), waiting=waiting.get(key, 0)))
-        return found
+        return sorted(found, key=lambda one: one.name)
 
     def _attempt(self, id: str, ask: tuple, now_ns: int, passed: int) -> Wait | None:
         subject, credential, input_tokens, output_tokens = ask

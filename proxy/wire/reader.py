@@ -30,7 +30,7 @@ from proxy.wire.ollama import OllamaForm
 from proxy.wire.responses import ResponsesForm
 from proxy.wire.scrape import scrape
 from proxy.wire.sse import Event, SseParser
-from proxy.wire.tally import Tally
+from proxy.wire.tally import MOST_TEXT, Tally
 
 BODY_LIMIT = 8 * 1024 * 1024
 _END_BYTES = 64 * 1024
@@ -81,7 +81,7 @@ _BULKY_LIMIT = 128 * 1024
 
 
 def open_reader(
-    kind: Kind, ask: Ask, status: int, content_type: str, headers: Mapping[str, str], text_limit: int = 65536, *, watched: bool = False
+    kind: Kind, ask: Ask, status: int, content_type: str, headers: Mapping[str, str], text_limit: int = MOST_TEXT, *, watched: bool = False
 ) -> Reader:
     """A reader for one response. `headers` have lower-case names; `text_limit` bounds the text kept, in characters.
 

@@ -16,7 +16,7 @@ from proxy.wire.ask import make_ask
 from proxy.wire.body import Body, InputBody
 from proxy.wire.loose import FAULTS, Loose
 from proxy.wire.responses import EVENT, TERMINAL, ResponsesForm
-from proxy.wire.tally import Tally
+from proxy.wire.tally import MOST_TEXT, Tally
 from proxy.wire.tokens import Counts, read_counts
 
 
@@ -64,7 +64,7 @@ def reads_socket(kind: Kind) -> bool:
     return kind.format in ("openai.responses", "openai.realtime")
 
 
-def open_socket_reader(kind: Kind, text_limit: int = 65536) -> SocketReader:
+def open_socket_reader(kind: Kind, text_limit: int = MOST_TEXT) -> SocketReader:
     """A reader of the messages of one socket; for kinds without calls on sockets it finds none."""
     return SocketReader(kind, text_limit)
 

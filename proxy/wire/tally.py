@@ -9,6 +9,7 @@ import msgspec
 from proxy.call import Reading
 from proxy.wire.faults import read_fault
 
+MOST_TEXT = 65536  # characters of an answer that are kept, where a reader is not told otherwise; and of the arguments of its tool calls
 _MOST_TOOLS = 256
 _MOST_NAME = 300
 

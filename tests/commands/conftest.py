@@ -21,6 +21,8 @@ from proxy.controlplane.changes import list_keys, list_orders, make_changes
 from proxy.controlplane.desk import Desk
 from proxy.controlplane.door import Door, add_list
 from proxy.controlplane.journal_writer import JournalWriter
+from proxy.controlplane.notices.notifier import Notifier
+from proxy.controlplane.notices.trial import make_change as make_trial
 from proxy.controlplane.reloader import Reloader
 from proxy.orders import Orders, read_orders
 from proxy.token import make_token
@@ -76,9 +78,10 @@ class Office:
         journal = JournalWriter(config.journal_dir, 10**6)
         desk = Desk(config.orders, journal, config.identity.keys)
         reloader = Reloader(str(self.path), config, desk, lambda _: None)
+        notifier = Notifier(config.notify, config.notices, "here", list, {})
         with ThreadPoolExecutor(1) as thread:
             app = web.Application(middlewares=[answer_errors])
-            Door(make_token(config.admin_token)).add(app, thread, [*make_changes(desk), reloader.make_change()])
+            Door(make_token(config.admin_token)).add(app, thread, [*make_changes(desk), reloader.make_change(), make_trial(notifier)])
             add_list(app, thread, "/api/orders", lambda: list_orders(desk))
             add_list(app, thread, "/api/keys", lambda: list_keys(desk))
             runner = web.AppRunner(app, access_log=None)
@@ -87,6 +90,7 @@ class Office:
             ready.set()
             await stop.wait()
             await runner.cleanup()
+        notifier.close()
         journal.close()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import threading
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from proxy.controlplane.store import Store
 from proxy.orders import Orders, TaskBudget, write_orders
 from proxy.rules import Budget, Key
 from proxy.rules import Ledger as Shared
+from proxy.toll.checkpoint import write_checkpoint
 from proxy.toll.follow import Follower
 from proxy.toll.ledger import Ledger
 from proxy.toll.talk import KEY
@@ -73,20 +73,19 @@ def test_tasks_and_keys_have_the_budgets_that_orders_give_them(config: Config, c
     assert read(balances) == {}
 
 
-def test_the_thread_follows_until_it_is_told_to_stop_also_over_a_failure(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    balances, stopping = Balances(config, lambda: START_NS), threading.Event()
-    monkeypatch.setattr("proxy.controlplane.balances._PAUSE_S", 0)
-    tries = []
-
-    def catch_up() -> None:
-        tries.append(1)
-        if len(tries) > 2:
-            stopping.set()
-        raise OSError(24, "Too many open files")
-
-    monkeypatch.setattr(balances._follower, "catch_up", catch_up)
-    balances.run(stopping)
-    assert len(tries) == 3
+def test_where_nobody_asked_while_the_journal_was_pruned_they_are_the_same(config: Config) -> None:
+    segments, told = Segments(config.journal_dir), [opened(1, reserved={CELL: 1}), opened(2, reserved={CELL: 1}), call(1, charged={CELL: 1})]
+    asked, silent = Balances(config, lambda: START_NS), Balances(config, lambda: START_NS)
+    first = segments.begin(1)
+    assert read(asked) == read(silent) == {}
+    for text in told:
+        add(first, text)
+        read(asked)
+    second = segments.begin(2)
+    add(second, write_checkpoint(asked._ledger.checkpoint() | {"read": {}}) + call(2, charged={CELL: 1}))
+    assert read(asked) == {"each.calls agent-1": (10, 2, 0)}
+    first.unlink()
+    assert read(silent) == read(asked)
 
 
 CELLS = ("all.usd@", "day.usd@2026-11-21?agent=a", "24h.tokens@24h:1243055", "all.calls@")

@@ -83,18 +83,40 @@ def test_what_the_sample_does_not_hold_keeps_the_first_guess_or_grows_in_proport
     assert "cost_nano_usd" not in second and "cost_nano_usd" not in third
 
 
+def teach(estimator: Estimator, calls: int, lessons: int) -> int:
+    """Tell of calls for which the provider reported twice the tokens that are counted, which are returned."""
+    counted = tokens.count("Hello, world! " * 10, "gpt-4o-mini")
+    for number in range(calls):
+        estimator.take(make_sample(number, usage_source="reported", is_lesson=number < lessons, input_tokens=5, output_tokens=counted * 2))
+    return counted
+
+
 def test_reported_calls_teach_a_ratio_that_survives_a_restart(segments: Segments) -> None:
     estimator = make(segments)
-    counted = tokens.count("Hello, world! " * 10, "gpt-4o-mini")
-    for number in range(200):
-        estimator.take(make_sample(number, usage_source="reported", is_lesson=number < 30, input_tokens=5, output_tokens=counted * 2))
+    estimator.observe([make_weighed(1)])
+    estimator.take(make_sample(1))
+    estimator.pair()
+    counted = teach(estimator, 200, 30)
     assert estimator.learned == 30
     estimator.save()
     again = make(segments)
-    again.observe([make_weighed(1)])
-    again.take(make_sample(1))
+    again.observe([make_weighed(2)])
+    again.take(make_sample(2))
     again.pair()
-    assert corrections(segments)[0]["output_tokens"] > counted * 1.7
+    before, after = corrections(segments)
+    assert before["output_tokens"] == counted and after["output_tokens"] > counted * 1.7
+
+
+def test_lessons_wait_until_a_call_has_to_be_corrected(segments: Segments) -> None:
+    estimator = make(segments)
+    counted = teach(estimator, 1000, 1000)
+    estimator.save()
+    assert estimator.learned == 0, "so no vocabulary was loaded"
+    estimator.observe([make_weighed(1)])
+    estimator.take(make_sample(1))
+    estimator.pair()
+    (found,) = corrections(segments)
+    assert found["output_tokens"] > counted * 1.7 and estimator.learned == 100
 
 
 def test_a_damaged_state_costs_what_was_learned_only(segments: Segments) -> None:

@@ -82,7 +82,7 @@ def test_twelve_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
                 number += 200
                 cut = chance.randint(0, len(lines))
                 add(path, lines[:cut])
-                threading.Event().wait(chance.random() * 0.2)
+                threading.Event().wait(chance.random() * 0.05)
                 add(path, lines[cut:])
             plane.process.send_signal(signal.SIGKILL)
             plane.process.wait()

@@ -46,6 +46,14 @@ def test_what_is_not_taken_in_time_is_dropped_and_counted(receiver: SampleReceiv
     assert (receiver.received, receiver.dropped, receiver.samples.qsize()) == (5, 3, 2)
 
 
+def test_what_is_to_be_inspected_goes_two_ways(receiver: SampleReceiver) -> None:
+    chosen = msgspec.structs.replace(SAMPLE, is_inspected=True)
+    for _ in range(3):
+        receiver.take(b"S" + ENCODE([SAMPLE, chosen]))
+    assert receiver.inspected.get_nowait() == [chosen]
+    assert (receiver.inspected.qsize(), receiver.uninspected, receiver.dropped) == (1, 1, 2)
+
+
 def test_a_pulse_grows_old(receiver: SampleReceiver) -> None:
     assert receiver.pulse_age_s is None
     receiver.take(b"P" + ENCODE(PULSE))

@@ -1,6 +1,9 @@
-"""The metrics that dashboards may ask for, and the labels of each."""
+"""The metrics that dashboards may ask for, and the labels of each; `docs/metrics.md` says the same of all that it lists."""
 
 from __future__ import annotations
+
+import re
+from pathlib import Path
 
 L = ("upstream", "gen_ai_provider_name", "gen_ai_operation_name", "gen_ai_request_model")
 WHO = ("agent", "team")
@@ -81,3 +84,15 @@ METRICS: dict[str, tuple[str, ...]] = {
     "scrape_duration_seconds": (),
     "ALERTS": ("alertstate", "alertname"),
 }
+
+
+def read_documented(page: str) -> dict[str, set[str]]:
+    """Family or counter → labels, of the tables of `docs/metrics.md`; a histogram by the name of its buckets."""
+    found = {}
+    for name, kind, labels in re.findall(r"^\| `(\w+)` \| (\w+) \| ([^|]*)\|", page, re.MULTILINE):
+        named = {label for each in re.findall(r"`(\w+)`", labels) for label in (L if each == "L" else (each,))}
+        found[f"{name}_bucket" if kind == "histogram" else name] = named | ({"le"} if kind == "histogram" else set())
+    return found
+
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"

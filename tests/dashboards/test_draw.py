@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -34,3 +35,10 @@ def test_a_board_becomes_a_picture_of_its_shape(tmp_path: Path, uid: str, fetch:
     with Image.open(path) as picture:
         assert picture.width == 1260 and picture.height > 700 and len(picture.getcolors()) > 10
     assert path.stat().st_size < 200_000
+
+
+def test_the_pictures_that_are_shown_are_there_and_are_small() -> None:
+    folder = Path(__file__).resolve().parents[2] / "docs"
+    shown = re.findall(r"!\[.+\]\((pictures/\w+\.png)\)", (folder / "dashboards.md").read_text(encoding="utf-8"))
+    assert {f"pictures/{path.name}" for path in (folder / "pictures").iterdir()} == set(shown)
+    assert all((folder / path).stat().st_size < 200_000 for path in shown)

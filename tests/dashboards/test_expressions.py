@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from dashboards.expressions import Expression, fill_in, list_expressions
-from tests.dashboards.contract import METRICS
+from tests.dashboards.contract import METRICS, PAGE, L, read_documented
 
 FOUND = list_expressions()
 PROMETHEUS_ADDS = {"job", "instance"}
@@ -59,3 +59,10 @@ def test_metrics_and_labels_are_documented_ones(one: Expression) -> None:
         known |= labels
     kept = {label for names in re.findall(r"by \(([^)]*)\)", one.expr) for label in names.split(", ")}
     assert kept | set(re.findall(r"\{\{(\w+)\}\}", one.legend)) <= known
+
+
+def test_the_documented_labels_are_the_ones_that_dashboards_count_on() -> None:
+    example = "| `a_total` | counter | `L`, `kind` | Of `a`. |\n| `b_seconds` | histogram | | Times. |\n"
+    assert read_documented(example) == {"a_total": {*L, "kind"}, "b_seconds_bucket": {"le"}}
+    documented = read_documented(PAGE.read_text(encoding="utf-8")) if PAGE.exists() else {}
+    assert {name: labels for name, labels in documented.items() if name in METRICS and labels != set(METRICS[name])} == {}

@@ -11,6 +11,7 @@ from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from dashboards.__main__ import FOLDER, write_all
+from dashboards.board import finish
 
 COMMITTED = sorted(FOLDER.glob("*.json"))
 
@@ -25,5 +26,5 @@ def test_making_them_again_leaves_no_difference(tmp_path: Path) -> None:
 def test_the_sdk_reads_what_is_committed_and_writes_the_same(path: Path) -> None:
     register_default_plugins()
     board = json.loads(path.read_text(encoding="utf-8"))
-    read = json.loads(JSONEncoder().encode(Dashboard.from_json(board)))
+    read = json.loads(JSONEncoder().encode(finish(Dashboard.from_json(board))))
     assert read == board and board["schemaVersion"] == 42 and path.stem == board["uid"]

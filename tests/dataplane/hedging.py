@@ -84,7 +84,7 @@ def split(site: Site) -> tuple[dict, dict]:
     (record,) = [one for one in records if "attempt_of" not in one]
     (loser,) = [one for one in records if "attempt_of" in one]
     assert loser["attempt_of"] == record["id"] and {one["id"] for one in site.events("opened")} == {record["id"], loser["id"]}
-    assert site.plane.traffic.opened == site.plane._settler.settled == 2 and not site.plane.traffic.in_flight
+    assert site.plane.traffic.opened == site.plane._settler.settled == site.plane._settler.closed == 2 and not site.plane.traffic.in_flight
     return record, loser
 
 

@@ -89,3 +89,12 @@ def test_while_an_upstream_is_down_only_probes_reach_it():
             go(breaker, now < 380, now)
     assert sum(110 <= now < 380 for now in sent) <= 270 / 5
     assert sum(now >= 396 for now in sent) > 10  # and it came back
+
+
+def test_its_state_is_told():
+    breaker = Breaker(SETTINGS)
+    assert breaker.state(100) == 0
+    breaker = opened()
+    assert (breaker.state(104.9), breaker.state(105)) == (2, 1)
+    go(breaker, False, 106)
+    assert breaker.state(106) == 0

@@ -9,7 +9,10 @@ import socket
 import sys
 
 from proxy.config import Limits
+from proxy.routes import Retry
+from proxy.rules import RateLimit
 from tests.dataplane.conftest import Exchange, open_site, post
+from tests.dataplane.routing import BUSY, Upstreams, call, open_routes
 from tests.dataplane.test_path import ANSWER, ASK, CHAT, STREAM_ASK, answer
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
@@ -202,3 +205,40 @@ def test_all_objects_are_looked_at_for_garbage_while_few_calls_run(run, tmp_path
 
     run(main())
     assert looked == [0, 200]
+
+
+def test_a_pulse_tells_of_upstreams_keys_and_limits_and_that_no_call_is_adrift(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("K1", "sk-1")
+    monkeypatch.setenv("K2", "sk-2")
+    pulses, go, running = [], asyncio.Event(), asyncio.Event()
+
+    async def hold(exchange):
+        running.set()
+        await go.wait()
+        await exchange.reply(ANSWER)
+
+    async def main():
+        upstreams = Upstreams((b"429 Too Many Requests", b"Retry-After: 60\r\n"), ANSWER, (BUSY, b""), (BUSY, b""), hold)
+        settings = {"up": {"keys": ["env:K1", "env:K2"], "retry": Retry(attempts=2, when=["overloaded"], share=0.0, least=2, backoff_s=0.001)}}
+        limits = [RateLimit(name="day", concurrent=5)]
+        async with open_routes(tmp_path, {"up": upstreams, "gone": None}, settings, rate_limits=limits) as site:
+            monkeypatch.setattr(site.plane._samples, "pulse", pulses.append)
+            for path in (CHAT, "/nowhere/v1/chat/completions", "/gone/v1/chat/completions", CHAT):
+                await call(site, path=path)
+            asking = asyncio.create_task(call(site))
+            await running.wait()
+            site.plane.tick()
+            go.set()
+            await asking
+            site.plane.tick()
+            assert site.plane.traffic.opened == site.plane._settler.closed < site.plane._settler.settled
+            site.plane._settler.closed -= 1  # as if the record of one had been forgotten
+            site.plane.tick()
+
+    run(main())
+    during, after, adrift = pulses
+    up, gone = during.upstreams
+    assert [(key.name, key.is_parked, key.breaker) for key in up.keys] == [("K1", True, 0), ("K2", False, 0)]
+    assert (up.name, up.quota_refused, gone.name, [key.name for key in gone.keys]) == ("up", 0, "gone", [""])
+    assert [(one.name, one.running) for one in during.limits] == [("day", 1)] and [one.running for one in after.limits] == [0]
+    assert [one.gap for one in pulses] == [0, 0, 1] and during.in_flight == 1 and adrift.defects == 0

@@ -162,3 +162,26 @@ def test_a_defect_while_looking_for_secrets_costs_the_words_and_not_the_record(d
     record = settle(call(reading=reading))
     assert (record["error"], record["input_tokens"], record["cost_nano_usd"], settler.defects) == ("[redacted]", 1000, 1_020_000, 1)
     assert not {"finish", "response_id", "request_id", "model"} & set(record) and record["outcome"] == "upstream_stream_error"
+
+
+@pytest.mark.parametrize(
+    ("parts", "chosen"),
+    [
+        ({}, True),
+        ({"status": 500}, None),
+        ({"outcome": "caller_gone"}, None),
+        ({"reading": Reading(model="m", text="half", error="overloaded")}, False),
+        ({"is_inspected": False}, None),
+    ],
+)
+def test_whole_answers_alone_are_handed_over_to_be_inspected(desk, monkeypatch, parts, chosen):
+    """An answer that broke off is no model's fault; it goes to the estimator all the same."""
+    settle, settler = desk
+    sent = []
+    monkeypatch.setattr(settler._samples, "send", sent.append)
+    usage = Usage(input_tokens=5, output_tokens=7, reasoning_tokens=3)
+    whole = {"reading": Reading(model="m", text="whole", usage=usage, complete=True), "is_inspected": True}
+    settle(call(**(whole | parts)))
+    assert [sample.is_inspected for sample in sent] == ([] if chosen is None else [chosen])
+    if chosen:
+        assert (sent[0].reasoning_tokens, sent[0].duration_ns, sent[0].upstream, sent[0].model_asked) == (3, 1_000, "up", "m")

@@ -45,6 +45,7 @@ EVENTS = 20
 RELOADS = 4  # in each part
 MIXED = tuple(way for way in MIX if not way.startswith("poison"))  # which may come just behind the next request
 LANES = 8  # of each kind, beside those of the mix
+STILL = 10  # times the same stock: nothing ends any more
 MOST_GROWTH_MIB = 4.0  # from the second third to the last
 UPGRADE = (
     b"GET /up/v1/responses HTTP/1.1\r\nHost: proxy\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
@@ -209,12 +210,15 @@ async def settle_down(ground: Ground, before: dict[str, int] | None = None) -> d
     """The stock once everything has ended: as it was before, if it ever gets there."""
     with contextlib.suppress(TimeoutError):
         await ground.turn_until(lambda: not (ground.plane.traffic.carrying or ground.server.connections))
+    found: dict[str, int] = {}
+    same = 0
     for _ in range(50):
         ground.plane.traffic.lanes.close()  # what is kept open for the next calls
         ground.plane.tick()
         await asyncio.sleep(0.01)
-        found = take_stock(ground)
-        if found == before:
+        last, found = found, take_stock(ground)
+        same = same + 1 if found == last else 0
+        if found == before or (before is None and same == STILL):
             break
     return found
 

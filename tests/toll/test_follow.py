@@ -110,6 +110,18 @@ def test_a_follower_of_long_takes_each_checkpoint_for_the_truth(journal: Journal
     assert journal.state() == (95, 0), "a correction that the data plane had or had not read counts once"
 
 
+def test_who_comes_late_does_not_read_what_a_later_checkpoint_holds(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = journal.begin(1)
+    assert journal.state() == (0, 0)
+    add(first, call("1", 100))
+    add(journal.begin(2), call("2", 5))
+    add(journal.begin(3, cells={"all.usd@": (105, 0)}), call("3", 1))
+    read = []
+    fold = Follower._fold_lines
+    monkeypatch.setattr(Follower, "_fold_lines", lambda self, name, *rest: read.append(int(name[:20])) or fold(self, name, *rest))
+    assert journal.state() == (106, 0) and set(read) == {3}
+
+
 def test_another_process_presumes_what_the_one_before_had_reserved(journal: Journal) -> None:
     add(journal.begin(1), opened("1", 30))
     journal.begin(2)

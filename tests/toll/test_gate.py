@@ -8,7 +8,8 @@ import pytest
 
 from proxy.call import RateLimits
 from proxy.errors import Refusal
-from proxy.rules import Headroom, RateLimit
+from proxy.record import LimitState
+from proxy.rules import Headroom, Queue, RateLimit
 from proxy.toll.gate import Gate
 from proxy.toll.subject import Subject
 from tests.toll.virtual import START_NS, S, clock, run_virtually
@@ -121,3 +122,32 @@ def test_a_clock_that_is_set_back_holds_nobody_for_that_long() -> None:
     gate.learn("p", "k", "m", RateLimits(retry_after_s=5), 429, back_ns + 2 * S, back_ns + 2 * S)
     wait = gate.try_enter("d", ANN, "k", 1, 1, back_ns + 4 * S)
     assert wait is not None and wait.after_s == pytest.approx(3)
+
+
+def test_running_and_waiting_calls_are_counted_by_their_limit() -> None:
+    async def main() -> None:
+        limits = [RateLimit(name="one", concurrent=1, each=["agent"], queue=Queue(length=5, wait_s=60)), RateLimit(name="many", concurrent=9)]
+        gate = Gate(limits, SHARED, clock)
+        assert gate.counts() == [LimitState(name="many", running=0, waiting=0), LimitState(name="one", running=0, waiting=0)]
+        gate.learn("p", "k", "m", RateLimits(limit_requests=9, remaining_requests=8, reset_requests_s=1.0), 200, clock(), clock())
+        assert gate.try_enter("a", ANN, "k", 1, 1, clock()) is None
+        found = gate.try_enter("b", ANN, "k", 1, 1, clock())
+        assert found is not None
+        task = asyncio.create_task(gate.wait("b", ANN, "k", 1, 1, found))
+        await asyncio.sleep(0.1)
+        assert gate.counts() == [
+            LimitState(name="headroom/p", running=1, waiting=0), LimitState(name="many", running=1, waiting=0),
+            LimitState(name="one", running=1, waiting=1),
+        ]  # fmt: skip
+        gate.leave("a", 1, 1, clock())
+        await task
+        assert [one.waiting for one in gate.counts()] == [0, 0, 0]
+        gate.learn("p", "k", "m", RateLimits(retry_after_s=15), 429, clock(), clock())
+        found = gate.try_enter("c", Subject(agent="bob", upstream="p", model="m"), "k", 1, 1, clock())
+        assert found is not None
+        task = asyncio.create_task(gate.wait("c", ANN, "k", 1, 1, found))
+        await asyncio.sleep(0.1)
+        assert gate.counts()[0] == LimitState(name="headroom/p", running=1, waiting=1)
+        task.cancel()
+
+    run_virtually(main())

@@ -19,7 +19,7 @@ from proxy.errors import OUTCOMES
 LABELS = ["upstream", "gen_ai_provider_name", "gen_ai_operation_name", "gen_ai_request_model"]
 _MOST_OPERATIONS = 50
 _MOST_FINISHES = 40
-_MOST_ENDINGS = 2  # kinds of errors a set of labels has histograms for, on the average
+_MOST_ENDINGS = 1  # kinds of errors a set of labels has histograms for, on the average
 # https://github.com/open-telemetry/semantic-conventions-genai, gen_ai.provider.name
 _PROVIDERS = {"openai": "openai", "anthropic": "anthropic", "gemini": "gcp.gemini", "bedrock": "aws.bedrock", "cohere": "cohere", "ollama": "ollama"}
 _KINDS = ("input", "output", "cache_read", "cache_write", "reasoning")

@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterable
 
 import pytest
 from prometheus_client.core import Metric
-from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.controlplane.events import Batch, Weighed, parse
-from proxy.controlplane.metrics.text import merge, write
+from proxy.controlplane.metrics.text import merge
 from tests.controlplane.conftest import call
 
 
@@ -20,7 +19,7 @@ def weigh_call(number: int, **other: object) -> Weighed:
 def read_families(families: Iterable[Metric]) -> dict[str, float]:
     """`name{label=value,…}` without the prefix `weighbridge_`, labels in order → value."""
     found = {}
-    for family in text_string_to_metric_families(write(merge(families), False).decode()):
+    for family in merge(families):
         for sample in family.samples:
             labels = ",".join(f"{name}={value}" for name, value in sorted(sample.labels.items()))
             found[f"{sample.name.removeprefix('weighbridge_')}{{{labels}}}"] = sample.value

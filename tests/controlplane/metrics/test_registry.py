@@ -61,12 +61,12 @@ def test_a_call_is_counted_everywhere_it_belongs() -> None:
 
 def test_labels_are_bounded_whatever_callers_send() -> None:
     metrics = Metrics(["openai"])
-    metrics.observe(weigh(*(call(n, model=f"model-{n}", upstream=f"upstream-{n}", outcome=f"outcome-{n}", operation=f"op-{n}") for n in range(500))))
+    metrics.observe(weigh(*(call(n, model=f"model-{n}", upstream=f"upstream-{n}", outcome=f"outcome-{n}", operation=f"op-{n}") for n in range(300))))
     text = metrics.render().decode()
     assert len(set(re.findall(r'gen_ai_request_model="([^"]*)"', text))) == Shown().models + 1
     assert set(re.findall(r'upstream="([^"]*)"', text)) == {"other"}
     assert set(re.findall(r'outcome="([^"]*)"', text)) == {"other"}
-    assert sum(value for name, value in read(metrics).items() if name.startswith("weighbridge_calls_total")) == 500
+    assert sum(float(value) for value in re.findall(r"^weighbridge_calls_total{.*} (.*)$", text, re.MULTILINE)) == 300
 
 
 def test_no_label_holds_a_task_or_a_session() -> None:

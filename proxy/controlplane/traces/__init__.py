@@ -1,0 +1,1 @@
+"""Traces: what the control plane makes of records and sends by OTLP."""

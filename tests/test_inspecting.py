@@ -1,0 +1,51 @@
+"""The settings of the inspection."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from evaluators.catalog import BUILT_IN
+from proxy.config import ConfigError, parse
+from proxy.inspecting import BUILT_IN as KNOWN
+
+
+def test_the_names_here_are_those_of_the_evaluators() -> None:
+    """The data plane reads the settings, and loads no evaluator for it."""
+    assert set(KNOWN) == set(BUILT_IN)
+
+
+@pytest.mark.parametrize(
+    ("section", "path", "told"),
+    [
+        ("{per_second: -1}", "evaluators.per_second", "must be 0 or more"),
+        ("{share: 1.5}", "evaluators.share", "from 0 to 1"),
+        ("{shares: {empty: 2}}", "evaluators.shares.empty", "from 0 to 1"),
+        ("{shares: {emptiness: 1}}", "evaluators.shares.emptiness", "there are empty, json"),
+        ("{shares: {mine: 1}, own: [{name: mine, path: 'a:b'}]}", "evaluators.shares.mine", "under `own`"),
+        ("{expect: [{agent: a}]}", "evaluators.expect[0]", "expects nothing"),
+        ("{expect: [{language: English}]}", "evaluators.expect[0].language", "two letters"),
+        ("{expect: [{schema: /nowhere/schema.json}]}", "evaluators.expect[0].schema", "cannot be read"),
+        ("{own: [{name: empty, path: 'a:b'}]}", "evaluators.own[0].name", "is taken"),
+        ("{own: [{name: a, path: 'a:b'}, {name: a, path: 'a:b'}]}", "evaluators.own[1].name", "is taken"),
+        ("{own: [{name: A-1, path: 'a:b'}]}", "evaluators.own[0].name", "lower-case"),
+        ("{own: [{name: a, path: a.b}]}", "evaluators.own[0].path", "package.module:function"),
+        ("{own: [{name: a, path: 'a:b', timeout_s: 0}]}", "evaluators.own[0].timeout_s", "greater than 0"),
+        ("{own: [{name: a, path: 'a:b', share: -1}]}", "evaluators.own[0].share", "from 0 to 1"),
+    ],
+)
+def test_faults(section: str, path: str, told: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(f"evaluators: {section}")
+    (fault,) = caught.value.faults
+    assert path in str(fault) and told in str(fault)
+
+
+def test_a_schema_must_be_json(tmp_path: Path) -> None:
+    file = tmp_path / "schema.json"
+    file.write_text("{")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        parse(f"evaluators: {{expect: [{{schema: {file}}}]}}")
+    file.write_text("{}")
+    assert parse(f"evaluators: {{expect: [{{schema: {file}}}]}}").evaluators.expect[0].schema == str(file)
