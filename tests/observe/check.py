@@ -18,16 +18,9 @@ ONLY_WHEN_BROKEN = {"weighbridge_internal|weighbridge_ledger_away|weighbridge_jo
 NOT_YET = {
     "weighbridge_agent_drift_alarms_total",
     "weighbridge_agent_drift_state",
-    "weighbridge_agent_verdicts_total",
-    "weighbridge_evaluated_calls_total",
-    "weighbridge_evaluator_failures_total",
-    "weighbridge_evaluator_seconds_bucket",
-    "weighbridge_notices_sent_total",
     "weighbridge_review_oldest_seconds",
     "weighbridge_review_queue_calls",
     "weighbridge_reviews_total",
-    "weighbridge_spans_sent_total",
-    "weighbridge_verdicts_total",
 }
 
 
