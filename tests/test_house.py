@@ -106,7 +106,7 @@ def sources(*tops: str) -> list[Path]:
 
 OUR_PACKAGES = ("proxy", "evaluators", "dashboards")
 OURS = sources(*OUR_PACKAGES)
-ALL = [*OURS, *sources("tests", "benchmarks")]
+ALL = [*OURS, *sources("tests", "benchmarks", "deploy")]
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in ALL}
 
 

@@ -42,9 +42,10 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         environment.setenv("OBSERVED_KEY_2", "sk-observed-key-number-two")
         with serve(folder, **settings(provider)) as bridge:
             alertmanager = start_alertmanager(folder, hurry(read_config("alertmanager.yml"), webhook.server_address[1]))
-            config = watch_closely(fit_prometheus(read_config("prometheus.yml"), bridge.admin.removeprefix("http://"), alertmanager.address, folder / "rules"))
             copy_rules(folder / "rules")
-            prometheus = start_prometheus(folder, config)
+            admin = bridge.admin.removeprefix("http://")
+            config = fit_prometheus(read_config("prometheus.yml"), admin, alertmanager.address, folder / "rules")
+            prometheus = start_prometheus(folder, watch_closely(config))
             try:
                 yield Scene(bridge, prometheus, received)
             finally:
