@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from evaluators.drift.bank import Bank
+from evaluators.drift.direction import Direction
+from evaluators.drift.fingerprint import SIZE
 from evaluators.drift.rates import Rates
 from evaluators.drift.settings import Settings
 from evaluators.drift.tempering import estimate_times
 
-FEATURES_SHARE = 0.6
+# The parts of the evidence; they sum to one.
+FEATURES_SHARE, FLAGS_SHARE, DIRECTION_SHARE = 0.3, 0.3, 0.4
 RECENT_ANSWERS = 64
 
 
@@ -19,21 +22,23 @@ class Baseline:
     `rows` holds the warm-up in its order until the bursts are known; `recent` the last answers since; `means` of all of the warm-up.
     """
 
-    def __init__(self, settings: Settings, outputs: int, prompts: int, flags: int) -> None:
-        """How many features there are of outputs and of prompts, in this order, and how many flags."""
+    def __init__(self, settings: Settings, outputs: int, prompts: int, flags: int, texts: int) -> None:
+        """How many features there are of outputs and of prompts, in this order, and how many flags; the first `texts` are of the text alone."""
         self.settings = settings
         self.outputs = outputs
-        features = outputs + prompts
-        self.features = features
+        self.texts = texts
+        features = self.features = outputs + prompts
         self.answers = 0
         self.rows = np.zeros((settings.warmup, features + flags), np.float32)
+        self.sketches = np.zeros((settings.warmup, SIZE), np.uint8)
         self.recent = np.zeros((RECENT_ANSWERS, features + flags), np.float32)
         self.means = np.zeros(features + flags)
         self.bank: Bank | None = None
         self.rates: Rates | None = None
+        self.direction: Direction | None = None
 
-    def update(self, values: np.ndarray, flags: np.ndarray) -> float:
-        """Takes one answer in; returns the evidence, 0 while learning."""
+    def update(self, values: np.ndarray, flags: np.ndarray, sketched: np.ndarray) -> None:
+        """Takes one answer in."""
         at = self.answers
         self.answers += 1
         row = np.concatenate([values, flags]).astype(np.float32)
@@ -42,8 +47,10 @@ class Baseline:
             self.recent[at % RECENT_ANSWERS] = row
             self.bank.bet(values, self.answers)
             self.rates.bet(self.rates.turn(flags), self.answers)
-            return self.evidence()
+            self.direction.bet(np.concatenate([values[: self.texts], sketched]), self.answers)
+            return
         self.rows[at] = row
+        self.sketches[at] = sketched
         if at >= self.settings.first:
             self.bank.count(values)
             self.rates.count(self.rates.turn(flags))
@@ -53,7 +60,6 @@ class Baseline:
             self.rates = Rates(first[:, self.features :] > 0)
         if self.answers == self.settings.warmup:
             self._finish()
-        return 0.0
 
     def _finish(self) -> None:
         known = ~np.isnan(self.rows)
@@ -61,7 +67,8 @@ class Baseline:
         self.bank.powers = 1 / estimate_times(self.rows[:, self.bank.index])[:, None]
         turned = np.array([self.rates.turn(row > 0) for row in self.rows[:, self.features :]])
         self.rates.powers = 1 / estimate_times(turned.astype(float))[:, None]
-        self.rows = self.rows[:0]
+        self.direction = Direction(np.concatenate([self.rows[:, : self.texts], self.sketches], axis=1))
+        self.rows, self.sketches = self.rows[:0], self.sketches[:0]
 
     def weigh_features(self) -> np.ndarray:
         """Each known output feature's part of the evidence."""
@@ -70,26 +77,44 @@ class Baseline:
 
     def weigh_flags(self) -> np.ndarray:
         """Each flag's part of the evidence, the pooled flag last."""
-        return (1 - FEATURES_SHARE) * self.rates.weights * self.rates.evidence()
+        return FLAGS_SHARE * self.rates.weights * self.rates.evidence()
 
     def input_evidence(self) -> float:
         """The evidence that the prompts are no longer what they were."""
         prompts = self.bank.index >= self.outputs
         return float(self.bank.evidence()[prompts].mean()) if prompts.any() else 0.0
 
-    def evidence(self) -> float:
-        return float(self.weigh_features().sum() + self.weigh_flags().sum())
+    def evidence(self) -> tuple[float, float]:
+        """The evidence by theory and the calibrated one, 0 while learning."""
+        if self.direction is None:
+            return 0.0, 0.0
+        shared = float(self.weigh_features().sum() + self.weigh_flags().sum())
+        paid, bare = (DIRECTION_SHARE * self.direction.evidence()).tolist()
+        return shared + paid, shared + bare
 
     def clear(self) -> None:
         """Forgets the evidence, keeps the baseline."""
-        for each in (self.bank, self.rates):
+        for each in (self.bank, self.rates, self.direction):
             each.sums[:] = each.recent[:] = 0
 
     def find_start(self) -> int:
         """The answer at which the strongest evidence began."""
         features, flags = self.weigh_features(), self.weigh_flags()
-        strongest, place = (self.bank, features.argmax()) if features.max() > flags.max() else (self.rates, flags.argmax())
+        if self.is_spread():
+            strongest, place = self.direction, self.direction.sums.sum(axis=1).argmax()
+        elif features.max() > flags.max():
+            strongest, place = self.bank, features.argmax()
+        else:
+            strongest, place = self.rates, flags.argmax()
         return int(strongest.starts[place][strongest.recent[place].argmax()])
+
+    def weigh_spread(self) -> float:
+        """The direction's part of the evidence."""
+        return DIRECTION_SHARE * float(self.direction.evidence().max())
+
+    def is_spread(self) -> bool:
+        """Whether the evidence is of many small moves together rather than of one feature or flag."""
+        return self.weigh_spread() > max(self.weigh_features().max(), self.weigh_flags().max())
 
     def average_since(self, began: int) -> np.ndarray:
         """The mean of each feature and flag over the last answers since `began`, not before the watch and at most RECENT_ANSWERS of them."""

@@ -10,8 +10,6 @@ PLACES = 16
 class Verdicts:
     """`names` in the order they came; those beyond PLACES share the last one."""
 
-    places = PLACES
-
     def __init__(self) -> None:
         self.names: list[str] = []
 
