@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from evaluators.drift.bank import Bank
@@ -22,17 +24,18 @@ class Baseline:
     `rows` holds the warm-up in its order until the bursts are known; `recent` the last answers since; `means` of all of the warm-up.
     """
 
-    def __init__(self, settings: Settings, outputs: int, prompts: int, flags: int, texts: int) -> None:
-        """How many features there are of outputs and of prompts, in this order, and how many flags; the first `texts` are of the text alone."""
+    def __init__(self, settings: Settings, outputs: int, prompts: int, texts: int, weights: Sequence[float]) -> None:
+        """How many features there are of outputs and of prompts, in this order; the first `texts` are of the text alone; the flags' weights."""
         self.settings = settings
+        self.weights = np.array(weights)
         self.outputs = outputs
         self.texts = texts
         features = self.features = outputs + prompts
         self.answers = 0
-        self.rows = np.zeros((settings.warmup, features + flags), np.float32)
+        self.rows = np.zeros((settings.warmup, features + len(weights)), np.float32)
         self.sketches = np.zeros((settings.warmup, SIZE), np.uint8)
-        self.recent = np.zeros((RECENT_ANSWERS, features + flags), np.float32)
-        self.means = np.zeros(features + flags)
+        self.recent = np.zeros((RECENT_ANSWERS, features + len(weights)), np.float32)
+        self.means = np.zeros(features + len(weights))
         self.bank: Bank | None = None
         self.rates: Rates | None = None
         self.direction: Direction | None = None
@@ -53,11 +56,8 @@ class Baseline:
         self.sketches[at] = sketched
         if at >= self.settings.first:
             self.bank.count(values)
-            self.rates.count(self.rates.turn(flags))
         elif self.answers == self.settings.first:
-            first = self.rows[: self.answers]
-            self.bank = Bank(first[:, : self.features])
-            self.rates = Rates(first[:, self.features :] > 0)
+            self.bank = Bank(self.rows[: self.answers, : self.features])
         if self.answers == self.settings.warmup:
             self._finish()
 
@@ -65,6 +65,7 @@ class Baseline:
         known = ~np.isnan(self.rows)
         self.means = np.where(known, self.rows, 0).sum(axis=0) / np.maximum(1, known.sum(axis=0))
         self.bank.powers = 1 / estimate_times(self.rows[:, self.bank.index])[:, None]
+        self.rates = Rates(self.rows[:, self.features :] > 0, self.weights)
         turned = np.array([self.rates.turn(row > 0) for row in self.rows[:, self.features :]])
         self.rates.powers = 1 / estimate_times(turned.astype(float))[:, None]
         self.direction = Direction(np.concatenate([self.rows[:, : self.texts], self.sketches], axis=1))

@@ -17,6 +17,9 @@ NAMES = (
     "another language", "not finished by itself",
 )  # fmt: skip
 
+# How much each is watched for: the letters of all scripts together as much as any other.
+WEIGHTS = tuple(1 / len(SCRIPTS) if name.endswith(" letters") else 1.0 for name in NAMES)
+
 _OPENING_CHARACTERS = 220
 _TAIL_CHARACTERS = 24
 _LOOKED_BACK_CHARACTERS = 4_000
