@@ -45,7 +45,7 @@ def raise_flags(reading: Reading, finish_reason: str | None) -> list[bool]:
         curly,
         _refuses(text[:_OPENING_CHARACTERS].lower()),
         _repeats(end),
-        any(token in text for token in CONTROL_TOKENS),
+        ("<" in text or "[" in text or "###" in text) and any(token in text for token in CONTROL_TOKENS),
         *_look_for_letters(text),
         reading.is_foreign,
         (finish_reason or "") not in _NATURAL_FINISHES,

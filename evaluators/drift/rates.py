@@ -23,15 +23,15 @@ _MOST = 0.95
 _WEIGHTS = np.array([0.225, 0.225, 0.225, 0.225, 0.1])
 _PRIOR = 0.6
 _CAUTION = 0.5
-HELD_ANSWERS = 80
+HELD_ANSWERS = 50
 POOLED_WEIGHT = 0.4
 
 
 class Rates:
     """The state of each flag's e-detector; the last flag is the pooled one.
 
-    `raised` and `answers` are counted, `held` the newest answers' flags, not counted yet; `sums` flags by bets, with `recent` and `starts`
-    as in `Bank`; `weights` of the flags sum to one.
+    `raised` and `answers` are counted; `held` counts the newest answers' flags, up to HELD_ANSWERS of them, and `waiting` those before, which
+    are not counted yet either; `sums` is flags by bets; `weights` of the flags sum to one.
     """
 
     def __init__(self, warmup: np.ndarray, weights: np.ndarray) -> None:
@@ -41,42 +41,40 @@ class Rates:
         flags = warmup.shape[1] + 1
         self.raised = np.append((warmup ^ self.usual).sum(axis=0), 0.0)
         self.answers = float(len(warmup))
-        self.held = np.zeros((HELD_ANSWERS, flags), bool)
+        self.held = np.zeros(flags)
+        self.waiting = np.zeros(flags)
         self.watched = 0
         self.sums = np.zeros((flags, len(_WEIGHTS)))
-        self.recent = np.zeros((flags, len(_WEIGHTS)))
-        self.starts = np.zeros((flags, len(_WEIGHTS)), np.int32)
         self.powers = np.ones((flags, 1))
         self.weights = np.append(weights * ((1 - POOLED_WEIGHT) / weights.sum()), POOLED_WEIGHT)
+        self.lay_out()
 
     def turn(self, flags: np.ndarray) -> np.ndarray:
         """The flags as departures from what is usual here, and the pooled one last."""
-        turned = flags ^ self.usual
-        return np.append(turned, (turned & self.is_new).any())
+        turned = np.zeros(len(flags) + 1, bool)
+        np.not_equal(flags, self.usual, out=turned[:-1])
+        turned[-1] = (turned[:-1] & self.is_new).any()
+        return turned
 
-    def bet(self, flags: np.ndarray, at: int) -> None:
-        """Plays the bets on the `flags` of answer number `at`, as turned."""
+    def bet(self, flags: np.ndarray) -> None:
+        """Plays the bets on one answer's `flags`, as turned."""
+        self.sums += 1
+        self.sums *= np.where(flags[:, None], self.rise, self.fall)
+        self.held += flags
+        self.watched += 1
+        if self.watched % HELD_ANSWERS == 0:
+            self.raised += self.waiting
+            self.answers += HELD_ANSWERS if self.watched > HELD_ANSWERS else 0
+            self.waiting, self.held = self.held, np.zeros_like(self.held)
+            self.lay_out()
+
+    def lay_out(self) -> None:
+        """The factors of a flag raised and of one that is not, from the base rates and the powers."""
         base = (self.raised + _CAUTION * np.sqrt(self.raised) + _PRIOR) / (self.answers + 2 * _PRIOR)
         base = np.minimum(base, _MOST / _LEAST_RISE)[:, None]
         shares = np.concatenate([np.minimum(np.maximum(BETS, _LEAST_RISE * base), _MOST), _FALL * base], axis=1)
-        factors = np.where(flags[:, None], shares / base, (1 - shares) / (1 - base))
-        tempered = self.powers[:, 0] < 1
-        if tempered.any():
-            factors[tempered] **= self.powers[tempered]
-        self._hold(flags)
-        np.copyto(self.starts, at, where=self.recent <= 1)
-        np.maximum(self.recent, 1, out=self.recent)
-        self.recent *= factors
-        self.sums += 1
-        self.sums *= factors
-
-    def _hold(self, flags: np.ndarray) -> None:
-        place = self.watched % HELD_ANSWERS
-        if self.watched >= HELD_ANSWERS:
-            self.raised += self.held[place]
-            self.answers += 1
-        self.held[place] = flags
-        self.watched += 1
+        self.rise = (shares / base) ** self.powers
+        self.fall = ((1 - shares) / (1 - base)) ** self.powers
 
     def evidence(self) -> np.ndarray:
         return self.sums @ _WEIGHTS
