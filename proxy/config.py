@@ -173,6 +173,11 @@ class Config(_Section):
         return Path(self.state_dir) / "notices.json"
 
     @property
+    def drift(self) -> Path:
+        """The folder of what was learned of streams."""
+        return Path(self.state_dir) / "drift"
+
+    @property
     def kept(self) -> Path:
         """The text of the config that holds."""
         return Path(self.state_dir) / "config.yaml"

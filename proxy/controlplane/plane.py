@@ -32,6 +32,7 @@ from proxy.controlplane.door import Door, add_list
 from proxy.controlplane.estimator import Estimator
 from proxy.controlplane.fleet import Fleet
 from proxy.controlplane.gauges import make_budget_gauges, make_gauges
+from proxy.controlplane.inspection.events import Events
 from proxy.controlplane.inspection.inspector import Inspector
 from proxy.controlplane.journal_writer import JournalWriter
 from proxy.controlplane.loader import Loader
@@ -43,6 +44,9 @@ from proxy.controlplane.reloader import Reloader
 from proxy.controlplane.samples import SampleReceiver, bind
 from proxy.controlplane.settlement import Precedence, Settlement, make_price
 from proxy.controlplane.store import Store
+from proxy.controlplane.streams.change import list_drift, make_drift_change
+from proxy.controlplane.streams.gauges import DriftGauges
+from proxy.controlplane.streams.streams import Streams
 from proxy.controlplane.traces.export import DRAIN_S, Exporter
 from proxy.hosts import make_check
 from proxy.log import open_log, redact_log
@@ -69,6 +73,8 @@ class ControlPlane:
         self.estimator = Estimator(config, book, self.journal, precedence, redact, Path(config.state_dir) / "token-ratios.json")
         self.fleet = Fleet(config.fleet)
         self.inspector = Inspector(config.evaluators)
+        self.streams = Streams(config.evaluators.drift, config.drift, self.journal)
+        self.inspector.listeners.append(self.streams.watch)
         self.exporter = Exporter(config, find_version(), self.metrics.collect) if config.otlp.endpoint is not None else None
         observers = [self.metrics.observe, self.fleet.observe, self.estimator.observe]
         self.loader = Loader(config, observers, self.estimator.content, self.exporter, self._remember, self.inspector.rows)
@@ -90,10 +96,14 @@ class ControlPlane:
             make_budget_gauges(self.balances),
             make_fleet_gauges(self.fleet, self.metrics.agents),
             self.inspector.tally.collect,
+            DriftGauges(self.streams, self.metrics.agents).collect,
             self.notifier.collect,
         ]
         if self.exporter is not None:
             self.metrics.gauges.append(self.exporter.collect)
+            events = Events(self.exporter.evaluation)
+            self.inspector.listeners.append(events.tell_verdicts)
+            self.streams.hearers.append(events.tell_alarm)
         self._threads: dict[str, threading.Thread] = {}
 
     def _query(self, sql: str, values: Sequence[Any]) -> tuple[list[str], list[tuple]]:
@@ -103,6 +113,10 @@ class ControlPlane:
         """Take from the database which agents there are; those that were seen last have series of their own again."""
         for agent, team, last_s in self.fleet.restore(store.query):
             self.metrics.agents.seat(agent, team, int(last_s * 1e9))
+
+    def _inspect(self) -> None:
+        self.streams.restore()
+        self.inspector.run(self.receiver.inspected, self.stopping)
 
     def start(self, ended: Callable[[], None]) -> None:
         """Start the threads. `ended` is called when one ends, also by a defect: then the process must end too."""
@@ -117,7 +131,8 @@ class ControlPlane:
             "loader": self.loader.run,
             "samples": lambda: self.receiver.run(self.stopping),
             "estimator": lambda: self.estimator.run(self.receiver.samples, self.stopping),
-            "inspector": lambda: self.inspector.run(self.receiver.inspected, self.stopping),
+            "inspector": self._inspect,
+            "streams": lambda: self.streams.run(self.stopping),
             "guests": lambda: self.inspector.run_guests(self.stopping),
             "fleet": lambda: self.fleet.run(self._query, self.stopping),
             "notices": lambda: self.notifier.run(self.stopping),
@@ -136,6 +151,7 @@ class ControlPlane:
         self.fleet.configure(config.fleet)
         self.notifier.configure(config.notify)
         self.inspector.configure(config.evaluators)
+        self.streams.configure(config.evaluators.drift)
         self.estimator.configure(config, book, make_redactor(config))
         if self.exporter is not None:
             self.exporter.know(config)
@@ -144,16 +160,18 @@ class ControlPlane:
     def add_routes(self, app: web.Application, door: Door, desk: Executor, threads: Executor) -> None:
         """Add what changes something: one at a time in the thread of the desk, but for what must wait for the database."""
         door.add(app, desk, [*make_changes(self.desk), self.reloader.make_change()])
-        door.add(app, threads, [self.settlement.change, make_trial(self.notifier)])
+        door.add(app, threads, [self.settlement.change, make_trial(self.notifier), make_drift_change(self.streams, self.journal)])
         add_list(app, desk, "/api/orders", lambda: list_orders(self.desk))
         add_list(app, desk, "/api/keys", lambda: list_keys(self.desk))
         add_list(app, threads, "/api/alerts", self.notifier.list_alerts)
+        add_list(app, threads, "/api/drift", lambda: list_drift(self.streams.describe()))
 
     def stop(self) -> None:
         """Let the estimator write what it has, then load what is left, then send what is left."""
         self.stopping.set()
-        for name in ("samples", "estimator", "inspector", "guests", "fleet", "notices"):
+        for name in ("samples", "estimator", "inspector", "guests", "fleet", "notices", "streams"):
             self._threads[name].join(_DRAIN_S / 2)
+        self.streams.save(_DRAIN_S / 2)
         self.journal.close()
         self.loader.stop()
         self._threads["loader"].join(_DRAIN_S)

@@ -1,0 +1,58 @@
+"""What /metrics tells of drift."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from proxy.controlplane.metrics.agents import LABELS, AgentCounts
+from proxy.controlplane.streams.stream import ALARMED
+from proxy.controlplane.streams.streams import Streams
+from proxy.record import AlarmEvent
+from proxy.record import Sample as Sent
+
+STATES = {"learning": 0, "watching": 1, ALARMED: 2}
+SEVERITIES = ("certain", "likely")
+
+
+class DriftGauges:
+    """`count` belongs to the thread of the alarms, `collect` to any."""
+
+    def __init__(self, streams: Streams, agents: AgentCounts) -> None:
+        self._streams = streams
+        self._agents = agents
+        self._raised: Counter[tuple[str, str, str]] = Counter()  # agent, team, severity
+        streams.hearers.append(self.count)
+
+    def count(self, event: AlarmEvent, _: Sent) -> None:
+        """One alarm."""
+        agent, team = self._agents.label(event.agent)
+        self._raised[agent, team, event.severity] += 1
+
+    def collect(self) -> Iterator[Metric]:
+        """The families as they are now."""
+        state = GaugeMetricFamily("weighbridge_agent_drift_state", "Drift of an agent's answers: 0 learning, 1 watching, 2 alarmed.", labels=LABELS)
+        alarms = CounterMetricFamily("weighbridge_agent_drift_alarms", "Drift alarms of an agent.", labels=[*LABELS, "severity"])
+        streams = GaugeMetricFamily("weighbridge_drift_streams", "Streams of answers that are watched for drift.", labels=["state"])
+        worst: dict[tuple[str, str], int] = {}
+        states: Counter[str] = Counter()
+        for told in self._streams.describe():
+            agent, team = self._agents.label(told.agent)
+            worst[agent, team] = max(worst.get((agent, team), 0), STATES[told.state])
+            states[told.state] += 1
+        raised = {(*labels, severity): 0 for labels in worst for severity in SEVERITIES} | dict(self._raised)  # from 0 on: the first is an increase
+        for labels, value in worst.items():
+            state.add_metric(labels, value)
+        for labels, count in raised.items():
+            alarms.add_metric(labels, count)
+        for name in STATES:
+            streams.add_metric([name], states[name])
+        yield from (state, alarms, streams)
+        yield CounterMetricFamily("weighbridge_drift_skipped_answers", "Answers that drift had no time for.", self._streams.skipped)
+        yield CounterMetricFamily("weighbridge_drift_forgotten_streams", "Streams that gave their place to others.", self._streams.forgotten)
+        failures = CounterMetricFamily("weighbridge_drift_state_failures", "States of streams that could not be saved or loaded.", labels=["what"])
+        for what, count in self._streams.failures.items():
+            failures.add_metric([what], count)
+        yield failures
