@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Iterator
 
@@ -18,18 +19,28 @@ SEVERITIES = ("certain", "likely")
 
 
 class DriftGauges:
-    """`count` belongs to the thread of the alarms, `collect` to any."""
+    """For any thread. Whose labels an alarm is counted under is seen when it is first shown: its calls may be loaded later than they are judged."""
 
     def __init__(self, streams: Streams, agents: AgentCounts) -> None:
         self._streams = streams
         self._agents = agents
+        self._turn = threading.Lock()
+        self._fresh: list[tuple[str, str]] = []  # agent, severity
         self._raised: Counter[tuple[str, str, str]] = Counter()  # agent, team, severity
         streams.hearers.append(self.count)
 
     def count(self, event: AlarmEvent, _: Sent) -> None:
         """One alarm."""
-        agent, team = self._agents.label(event.agent)
-        self._raised[agent, team, event.severity] += 1
+        with self._turn:
+            self._fresh.append((event.agent, event.severity))
+
+    def _count_all(self) -> dict[tuple[str, str, str], int]:
+        with self._turn:
+            for name, severity in self._fresh:
+                agent, team = self._agents.label(name)
+                self._raised[agent, team, severity] += 1
+            self._fresh.clear()
+            return dict(self._raised)
 
     def collect(self) -> Iterator[Metric]:
         """The families as they are now."""
@@ -42,7 +53,7 @@ class DriftGauges:
             agent, team = self._agents.label(told.agent)
             worst[agent, team] = max(worst.get((agent, team), 0), STATES[told.state])
             states[told.state] += 1
-        raised = {(*labels, severity): 0 for labels in worst for severity in SEVERITIES} | dict(self._raised)  # from 0 on: the first is an increase
+        raised = {(*labels, severity): 0 for labels in worst for severity in SEVERITIES} | self._count_all()  # from 0 on: the first is an increase
         for labels, value in worst.items():
             state.add_metric(labels, value)
         for labels, count in raised.items():

@@ -19,7 +19,7 @@ from proxy.record import Sample as Sent
 
 WARMUP = 60
 SMALL = Drift(warmup=WARMUP)
-_WORDS = "the mill is on other side of river and it was built by monks who had water stone wheel".split()
+_WORDS = ("the", "mill", "is", "on", "other", "side", "of", "river", "and", "it", "was", "built", "by", "monks", "who", "had", "water", "stone")
 _NAME = next(iter(BUILT_IN))
 
 
