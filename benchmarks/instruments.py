@@ -134,7 +134,7 @@ def main() -> int:
     ratio, carried = data_on / data_off, 1 / control_on
     took, size = max(scrapes)
     print(f"data plane: {data_off * 1e6:.0f} us a call with all off, {data_on * 1e6:.0f} us with all on: {ratio:.3f} times")
-    print(f"control plane: {control_off * 1e6:.0f} us a call with all off, {control_on * 1e6:.0f} us with all on: {carried:.0f} calls a second a core")
+    print(f"control plane: {control_off * 1e6:.0f} us a call with all off, {control_on * 1e6:.0f} us with all on: {carried:.0f} calls a second")
     print(f"a scrape of {AGENTS} agents: {size / 1e6:.2f} MB, {took * 1e3:.0f} ms at most of {len(scrapes)}")
     return 0 if ratio <= MOST_RATIO and carried >= LEAST_A_SECOND and took <= MOST_SCRAPE_S else 1
 
