@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LITTLE = {
     "admission": "2000", "load_journal": "500", "shared_admission": "200", "slow_streams": "20", "attackers": "6 20", "parts_down": "0.3",
+    "drift": "200",
 }  # fmt: skip
 
 

@@ -1,5 +1,7 @@
 """Made-up streams of answers for the tests of the drift detector: sentences of random words in a given manner."""
 
+# ruff: noqa: SIM905
+
 from __future__ import annotations
 
 import random
@@ -25,9 +27,9 @@ def answers(seed: int, number: int, **manner: float) -> Iterator[str]:
     return (write(rng, **manner) for _ in range(number))
 
 
-def bursts(seed: int, number: int, run: int = 15) -> Iterator[str]:
+def bursts(seed: int, number: int, run: int = 10) -> Iterator[str]:
     """The same mixture of manners all along, in runs of alike ones."""
     rng = random.Random(seed)
     for _ in range(number // run):
-        sentences = rng.choice((3, 5, 8, 12))
+        sentences = rng.choice((4, 6, 8))
         yield from (write(rng, sentences=sentences) for _ in range(run))
