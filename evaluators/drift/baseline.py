@@ -16,6 +16,8 @@ from evaluators.drift.tempering import estimate_times
 # The parts of the evidence; they sum to one.
 FEATURES_SHARE, FLAGS_SHARE, DIRECTION_SHARE = 0.3, 0.3, 0.4
 RECENT_ANSWERS = 200
+# The direction takes the stream for as bursty as this share of the features is at most.
+_BURSTY_SHARE = 0.9
 _SLACK, _MOST_STEP = 0.25, 2.0
 # For a feature or flag that never varied: less than this is no step.
 _LEAST_DEVIATION = 0.05
@@ -72,12 +74,15 @@ class Baseline:
         self.means = np.where(known, self.rows, 0).sum(axis=0) / np.maximum(1, known.sum(axis=0))
         deviations = np.sqrt(np.where(known, (self.rows - self.means) ** 2, 0).sum(axis=0) / np.maximum(1, known.sum(axis=0)))
         self.deviations = np.maximum(deviations, _LEAST_DEVIATION)
-        self.bank.powers = 1 / estimate_times(self.rows[:, self.bank.index])[:, None]
+        times = estimate_times(self.rows[:, self.bank.index])
+        self.bank.powers = 1 / times[:, None]
         self.rates = Rates(self.rows[:, self.features :] > 0, self.weights)
         turned = np.array([self.rates.turn(row > 0) for row in self.rows[:, self.features :]])
         self.rates.powers = 1 / estimate_times(turned.astype(float))[:, None]
         self.rates.lay_out()
-        self.direction = Direction(np.concatenate([self.rows[:, : self.texts], self.sketches], axis=1))
+        sketched = np.concatenate([self.rows[:, : self.texts], self.sketches], axis=1)
+        varied = times[deviations[self.bank.index] > 0]
+        self.direction = Direction(sketched, float(np.quantile(varied, _BURSTY_SHARE)) if len(varied) else 1.0)
         self.rows, self.sketches = self.rows[:0], self.sketches[:0]
 
     def weigh_features(self) -> np.ndarray:

@@ -12,7 +12,7 @@ The paid one takes that mean PAID standard errors high, which pays for the error
 (the idea of Shaer et al., *Conditional conformal test martingales*, arXiv 2602.13848): it is exact as far as that margin holds, not by
 exchangeability alone.
 The bare one takes the mean as it is: faster, and its false alarms are only measured.
-Bets are tempered by the autocorrelation time of that part's scores along the same direction.
+Bets are tempered by the autocorrelation time of that part's scores along the same direction, and by the stream's own where it is longer.
 """
 
 from __future__ import annotations
@@ -41,8 +41,9 @@ _LEAST_DEVIATION = 0.3
 class Direction:
     """`reference` are the judging rows, standardised, in 1/31; `centre` and `scale` what rows are standardised by; `weights` the direction."""
 
-    def __init__(self, rows: np.ndarray) -> None:
-        """`rows` are the warm-up's answers in their order."""
+    def __init__(self, rows: np.ndarray, least_time: float = 1.0) -> None:
+        """`rows` are the warm-up's answers in their order; `least_time` is the stream's own autocorrelation time."""
+        self.least_time = least_time
         self.centre = rows.mean(axis=0).astype(np.float32)
         deviation = rows.std(axis=0)
         usual = np.median(deviation[deviation > 0]) if (deviation > 0).any() else 1.0
@@ -109,4 +110,5 @@ class Direction:
             played = np.exp(DRIFTS * np.clip(standard, -_MOST_SCORE, _MOST_SCORE)[:, None])
             self.norm = np.log(played.mean(axis=0) + _MARGINS * played.std(axis=0) / np.sqrt(len(played)))
             # Of four neighbours three stand in the reference, so its lags are a third longer than they look.
-            self.power = 1 / (1 + (estimate_time(standard) - 1) * LEARN_EVERY / (LEARN_EVERY - 1))
+            time = 1 + (estimate_time(standard) - 1) * LEARN_EVERY / (LEARN_EVERY - 1)
+            self.power = 1 / max(time, self.least_time)

@@ -3,7 +3,8 @@
 Neighbours in real traffic are alike (one session, one job), so evidence comes in lumps that a bet would count many times.
 If values further apart than tau answers are independent, the product of e_t^(1/tau) still has a mean of at most one: split the answers into
 tau interleaved rows, each a martingale, and apply Hoelder's inequality to the tau products.
-tau is estimated from the warm-up as the integrated autocorrelation time 1 + 2 sum (1 - k/L) rho_k (Bartlett's weights), less what it would be by chance.
+tau is estimated from the warm-up as the integrated autocorrelation time, 1 + 2 sum (1 - k/L) rho_k (Bartlett's weights), and taken for one
+where chance alone could make it so long.
 """
 
 from __future__ import annotations
