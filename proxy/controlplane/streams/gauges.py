@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from proxy.controlplane.metrics.agents import LABELS, AgentCounts
-from proxy.controlplane.streams.stream import ALARMED
+from proxy.controlplane.streams.stream import ALARMED, LastAlarm
 from proxy.controlplane.streams.streams import Streams
 from proxy.record import AlarmEvent
 from proxy.record import Sample as Sent
 
 STATES = {"learning": 0, "watching": 1, ALARMED: 2}
 SEVERITIES = ("certain", "likely")
+_MOST_CAUSE = 300  # characters
 
 
 class DriftGauges:
@@ -47,20 +48,27 @@ class DriftGauges:
         state = GaugeMetricFamily("weighbridge_agent_drift_state", "Drift of an agent's answers: 0 learning, 1 watching, 2 alarmed.", labels=LABELS)
         alarms = CounterMetricFamily("weighbridge_agent_drift_alarms", "Drift alarms of an agent.", labels=[*LABELS, "severity"])
         streams = GaugeMetricFamily("weighbridge_drift_streams", "Streams of answers that are watched for drift.", labels=["state"])
+        causes = GaugeMetricFamily("weighbridge_agent_drift_cause", "Why an agent is alarmed, in words; 1.", labels=[*LABELS, "cause"])
         worst: dict[tuple[str, str], int] = {}
+        newest: dict[tuple[str, str], LastAlarm] = {}
         states: Counter[str] = Counter()
         for told in self._streams.describe():
             agent, team = self._agents.label(told.agent)
             worst[agent, team] = max(worst.get((agent, team), 0), STATES[told.state])
             states[told.state] += 1
+            alarm = told.alarm if told.state == ALARMED else None
+            if alarm is not None and ((agent, team) not in newest or newest[agent, team].at_ns < alarm.at_ns):
+                newest[agent, team] = alarm
         raised = {(*labels, severity): 0 for labels in worst for severity in SEVERITIES} | self._count_all()  # from 0 on: the first is an increase
         for labels, value in worst.items():
             state.add_metric(labels, value)
         for labels, count in raised.items():
             alarms.add_metric(labels, count)
+        for labels, alarm in newest.items():
+            causes.add_metric([*labels, alarm.cause[:_MOST_CAUSE]], 1)
         for name in STATES:
             streams.add_metric([name], states[name])
-        yield from (state, alarms, streams)
+        yield from (state, alarms, causes, streams)
         yield CounterMetricFamily("weighbridge_drift_skipped_answers", "Answers that drift had no time for.", self._streams.skipped)
         yield CounterMetricFamily("weighbridge_drift_forgotten_streams", "Streams that gave their place to others.", self._streams.forgotten)
         failures = CounterMetricFamily("weighbridge_drift_state_failures", "States of streams that could not be saved or loaded.", labels=["what"])

@@ -11,7 +11,7 @@ import msgspec
 
 from evaluators.drift import Alarm, Detector
 from evaluators.drift.settings import LEAST_FIRST, Settings
-from evaluators.drift.state import load, save
+from evaluators.drift.state import StateError, load, save
 from proxy.inspecting import Drift
 from proxy.record import AlarmEvent
 
@@ -157,12 +157,15 @@ def read_head(data: bytes) -> Told:
 
 
 def read_stream(data: bytes, drift: Drift) -> Stream:
-    """A stream that was dumped. Raises `StreamUnreadable`, and whatever NumPy raises where its part is spoiled."""
+    """A stream that was dumped. Raises `StreamUnreadable`, and whatever else NumPy raises where its part is spoiled."""
     told = read_head(data)
     if told.by != list(drift.by):
         raise StreamUnreadable("streams are told apart by something else now")
     stream = Stream(tuple(told.key), told.agent, told.team, drift)
-    stream.detector = load(data.partition(b"\n")[2])
+    try:
+        stream.detector = load(data.partition(b"\n")[2])
+    except StateError as error:
+        raise StreamUnreadable(str(error)) from None
     stream.alarm, stream.last_ns, stream._first = told.alarm, told.last_ns, list(told.first)
     stream._recent.extend(told.recent)
     stream.configure(drift)

@@ -28,10 +28,13 @@ def test_the_worst_stream_of_an_agent_and_its_alarms_from_0_on(make: Callable[..
     found = list(gauges.collect())
     assert read(found, "weighbridge_agent_drift_state") == {("a", "t"): 2}
     assert read(found, "weighbridge_agent_drift_alarms") == {("a", "t", "certain"): 1, ("a", "t", "likely"): 0}
+    ((agent, team, cause),) = read(found, "weighbridge_agent_drift_cause")
+    assert (agent, team) == ("a", "t") and cause.startswith("certain change since answer") and len(cause) <= 300
     assert read(found, "weighbridge_drift_streams") == {("learning",): 1, ("watching",): 0, ("alarmed",): 1}
     streams.settle("accept", ["a"], {}, every=False)
     found = list(gauges.collect())
     assert read(found, "weighbridge_agent_drift_state") == {("a", "t"): 0}
+    assert read(found, "weighbridge_agent_drift_cause") == {}
     assert read(found, "weighbridge_agent_drift_alarms")["a", "t", "certain"] == 1
 
 

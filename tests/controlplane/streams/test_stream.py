@@ -7,6 +7,7 @@ import math
 import msgspec
 import pytest
 
+from evaluators.drift import state
 from proxy.controlplane.streams.stream import Stream, StreamUnreadable, _bound, make_settings, read_head, read_stream
 from proxy.inspecting import Drift
 from tests.controlplane.streams.conftest import SMALL, WARMUP, say
@@ -40,6 +41,13 @@ def test_a_head_of_another_program_is_refused(change: dict) -> None:
     head, _, rest = play(Stream(KEY, "a", "t", SMALL), range(3)).dump().partition(b"\n")
     data = msgspec.json.encode({**msgspec.json.decode(head), **change}) + b"\n" + rest
     with pytest.raises(StreamUnreadable):
+        read_stream(data, SMALL)
+
+
+def test_a_detector_that_measured_other_things_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = play(Stream(KEY, "a", "t", SMALL), range(3)).dump()
+    monkeypatch.setattr(state, "LAYOUT", "another")
+    with pytest.raises(StreamUnreadable, match="measures other features"):
         read_stream(data, SMALL)
 
 
