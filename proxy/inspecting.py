@@ -17,8 +17,8 @@ _PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*\Z")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 _LANGUAGE = re.compile(r"[a-z]{2}\Z")
 _MOST_TIMEOUT_S = 60.0
-STREAMS_BY = ("agent", "task", "model", "upstream")
-LEAST_WARMUP, _MOST_WARMUP = 50, 5_000
+_STREAMS_BY = ("agent", "task", "model", "upstream")
+_LEAST_WARMUP, _MOST_WARMUP = 50, 1_000
 _MOST_STREAMS = 10_000
 _LEAST_SAVE_S = 1.0
 
@@ -103,13 +103,13 @@ def _check_drift(drift: Drift, faults: Faults) -> None:
     where = "evaluators.drift"
     if drift.alpha is not None and not 0 < drift.alpha < 1:
         faults.add(f"{where}.alpha", "is false alarms an answer, more than 0 and less than 1: 0.0001 is one in 10,000")
-    if drift.warmup is not None and not LEAST_WARMUP <= drift.warmup <= _MOST_WARMUP:
-        faults.add(f"{where}.warmup", f"expected {LEAST_WARMUP} to {_MOST_WARMUP} answers; with fewer than 300 a change is found later")
-    unknown = [name for name in drift.by or () if name not in STREAMS_BY]
+    if drift.warmup is not None and not _LEAST_WARMUP <= drift.warmup <= _MOST_WARMUP:
+        faults.add(f"{where}.warmup", f"expected {_LEAST_WARMUP} to {_MOST_WARMUP} answers; with fewer than 300 a change is found later")
+    unknown = [name for name in drift.by or () if name not in _STREAMS_BY]
     if drift.by is not None and (unknown or "agent" not in drift.by or len(set(drift.by)) < len(drift.by)):
-        faults.add(f"{where}.by", f"expected agent, and with it any of {', '.join(STREAMS_BY[1:])}, each once")
+        faults.add(f"{where}.by", f"expected agent, and with it any of {', '.join(_STREAMS_BY[1:])}, each once")
     if drift.most_streams is not None and not 1 <= drift.most_streams <= _MOST_STREAMS:
-        faults.add(f"{where}.most_streams", f"expected 1 to {_MOST_STREAMS}; each takes up to 300 KB of memory")
+        faults.add(f"{where}.most_streams", f"expected 1 to {_MOST_STREAMS}; each takes up to 0.4 MB of memory")
     if drift.save_s is not None and not drift.save_s >= _LEAST_SAVE_S:
         faults.add(f"{where}.save_s", f"must be {_LEAST_SAVE_S:g} or more")
 

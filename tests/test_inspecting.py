@@ -35,7 +35,7 @@ def test_the_names_here_are_those_of_the_evaluators() -> None:
         ("{own: [{name: a, path: 'a:b', share: -1}]}", "evaluators.own[0].share", "from 0 to 1"),
         ("{drift: {alpha: 0}}", "evaluators.drift.alpha", "0.0001 is one in 10,000"),
         ("{drift: {alpha: 1}}", "evaluators.drift.alpha", "less than 1"),
-        ("{drift: {warmup: 49}}", "evaluators.drift.warmup", "50 to 5000"),
+        ("{drift: {warmup: 49}}", "evaluators.drift.warmup", "50 to 1000"),
         ("{drift: {by: [task]}}", "evaluators.drift.by", "expected agent"),
         ("{drift: {by: [agent, team]}}", "evaluators.drift.by", "task, model, upstream"),
         ("{drift: {by: [agent, agent]}}", "evaluators.drift.by", "each once"),
