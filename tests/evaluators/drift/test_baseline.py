@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from evaluators.drift import cause, features, figures, verdicts
+from evaluators.drift import cause, features, figures, prompts, verdicts
 from evaluators.drift.alarm import Move
 from evaluators.drift.baseline import DIRECTION_SHARE, FEATURES_SHARE, FLAGS_SHARE, Baseline
 from evaluators.drift.fingerprint import SIZE
@@ -13,7 +13,7 @@ from evaluators.drift.settings import Settings
 
 TEXTS = len(features.NAMES)
 OUTPUTS = TEXTS + len(figures.NAMES)
-PROMPTS = len(features.LENGTHS)
+PROMPTS = len(prompts.NAMES)
 
 
 def drive(baseline: Baseline, rng: np.random.Generator, number: int, shift: float = 0.0, rate: float = 0.02) -> None:
@@ -85,3 +85,9 @@ def test_figures_are_logarithms_or_not_known() -> None:
     assert np.isnan(found["reasoning tokens"]) and np.isnan(found["time to first chunk"])
     assert np.isnan(figures.weigh(400, {"prompt": "x"})).all()
     assert np.isnan(figures.weigh(400, {"latency_s": -1.0})[0])
+
+
+def test_a_prompt_is_counted_or_not_known() -> None:
+    found = dict(zip(prompts.NAMES, np.expm1(prompts.measure("Why, and how?\nSay it.")), strict=True))
+    assert np.isclose(found["length"], 21) and np.isclose(found["questions"], 1) and np.isclose(found["lines"], 1)
+    assert np.isnan(prompts.measure(None)).all()
