@@ -32,7 +32,7 @@ CUT_OFF = 1.0
 _MOST_DEVIATIONS = 4.0
 _MOST_SCORE = 3.0
 _QUANTA = 31.0
-PAID = 0.5
+PAID = 0.75
 _MARGINS = np.array([[PAID], [0.0]])
 # A figure that hardly varies is measured by this part of the usual deviation, so that it cannot drown the others.
 _LEAST_DEVIATION = 0.3
