@@ -45,6 +45,7 @@ def test_nothing_is_weighed_before_the_warm_up_is_whole() -> None:
 def test_only_what_was_known_is_weighed_and_the_warm_up_is_let_go(learned: tuple) -> None:
     baseline, _ = learned
     assert not baseline.rows.size and not baseline.sketches.size
+    assert baseline.rows.base is None and baseline.sketches.base is None
     assert np.isclose(baseline.shares.sum(), FEATURES_SHARE)
     assert len(baseline.bank.index) == TEXTS + PROMPTS and (baseline.shares > 0).sum() == TEXTS
 
