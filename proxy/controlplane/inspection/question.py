@@ -18,7 +18,7 @@ from evaluators.sample import Tool
 _decode = msgspec.json.Decoder().decode
 _MOST_TOOLS = 512
 _MOST_PARTS = 64  # of a message that is looked at
-_MOST_PROMPT = 4_000  # characters
+_MOST_PROMPT = 4_000  # characters of its end that tell its language
 _MOST_NESTING = 60  # of a schema that is put into other words
 _RULES = ("system", "instructions", "systemInstruction", "system_instruction")
 _TURNS = ("messages", "input", "contents")
@@ -44,7 +44,7 @@ def read_question(request: bytes | None) -> Question:
             return Question()
         asked, schema = _find_format(body)
         prompt = _find_prompt(body)
-        return Question(asked, schema, _find_tools(body), detect(prompt) if prompt else None, _digest(body), prompt)
+        return Question(asked, schema, _find_tools(body), detect(prompt[-_MOST_PROMPT:]) if prompt else None, _digest(body), prompt)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return Question()
 
@@ -154,15 +154,15 @@ def _read_tool(tool: dict[str, Any]) -> Iterator[Tool]:
 
 
 def _find_prompt(body: dict[str, Any]) -> str | None:
-    """The end of what the user wrote last."""
+    """What the user wrote last."""
     turns = next((body[name] for name in _TURNS if isinstance(body.get(name), list | str)), body.get("prompt"))
     if isinstance(turns, str):
-        return turns[-_MOST_PROMPT:]
+        return turns
     for turn in reversed(turns if isinstance(turns, list) else []):
         if isinstance(turn, dict) and turn.get("role", "user") == "user":
             text = "\n".join(_list_texts(turn.get("content", turn.get("parts"))))
             if text:
-                return text[-_MOST_PROMPT:]
+                return text
     return None
 
 
