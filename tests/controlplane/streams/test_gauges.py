@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+import pytest
 from prometheus_client.core import Metric
 
 from proxy.config import Shown
@@ -49,3 +51,14 @@ def test_agents_without_series_of_their_own_are_one(make: Callable[..., Streams]
     assert read(found, "weighbridge_drift_skipped_answers") == {(): 3}
     assert read(found, "weighbridge_drift_forgotten_streams") == {(): 4}
     assert read(found, "weighbridge_drift_state_failures") == {("load",): 0, ("save",): 5}
+
+
+def test_of_several_alarms_the_newest_says_why(make: Callable[..., Streams], monkeypatch: pytest.MonkeyPatch) -> None:
+    streams = make()
+    gauges = DriftGauges(streams, AgentCounts(Shown()))
+    alarm_of(streams)
+    (told,) = streams.describe()
+    new, old = (msgspec.structs.replace(told, alarm=msgspec.structs.replace(told.alarm, at_ns=at, cause=cause)) for at, cause in ((5, "new"), (3, "old")))
+    for order in ([new, old], [old, new]):
+        monkeypatch.setattr(streams, "describe", lambda order=order: order)
+        assert list(read(list(gauges.collect()), "weighbridge_agent_drift_cause")) == [("other", "", "new")]
