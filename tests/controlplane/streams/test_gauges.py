@@ -58,7 +58,8 @@ def test_of_several_alarms_the_newest_says_why(make: Callable[..., Streams], mon
     gauges = DriftGauges(streams, AgentCounts(Shown()))
     alarm_of(streams)
     (told,) = streams.describe()
-    new, old = (msgspec.structs.replace(told, alarm=msgspec.structs.replace(told.alarm, at_ns=at, cause=cause)) for at, cause in ((5, "new"), (3, "old")))
+    alarms = [msgspec.structs.replace(told.alarm, at_ns=at_ns, cause=cause) for at_ns, cause in ((5, "new"), (3, "old"))]
+    new, old = (msgspec.structs.replace(told, alarm=alarm) for alarm in alarms)
     for order in ([new, old], [old, new]):
         monkeypatch.setattr(streams, "describe", lambda order=order: order)
         assert list(read(list(gauges.collect()), "weighbridge_agent_drift_cause")) == [("other", "", "new")]
