@@ -6,7 +6,6 @@ Secrets never stand in the file: `key: env:NAME` names the environment variable 
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import typing
@@ -20,7 +19,9 @@ from proxy.document import Fault, Faults, read
 from proxy.hosts import is_loopback
 from proxy.inspecting import Evaluators, check_evaluators
 from proxy.notify import Notify, check_notify, list_secrets
+from proxy.observing import Fleet, Shown, check_fleet
 from proxy.otlp import Otlp, check_otlp
+from proxy.reviewing import Review, check_review
 from proxy.routes import check_routes
 from proxy.rules import Budget, Headroom, Key, Ledger, RateLimit, Reserving, check_keys, check_rules
 from proxy.tiers import Tier, check_tiers
@@ -107,21 +108,6 @@ class Journal(_Section):
     retain_bytes: int = 4 * 1024 * 1024 * 1024  # … and the oldest of them while all are larger than this
 
 
-class Shown(_Section):
-    """How many have series of their own in /metrics; all others are added up."""
-
-    agents: int = 200
-    models: int = 200  # sets of upstream, operation and model with counters …
-    histograms: int = 40  # … and with histograms: a hundred series each
-
-
-class Fleet(_Section):
-    """When an agent is silent for too long."""
-
-    silence: dict[str, float] = {}  # agent or pattern → seconds; the first that fits counts, and 0 is never
-    learn_days: float = 3.0  # how long an agent is watched before what was learned of it counts
-
-
 class Config(_Section):
     """The whole configuration of one Weighbridge."""
 
@@ -142,6 +128,7 @@ class Config(_Section):
     prices: list[Price] = []
     capture: Capture = Capture()
     evaluators: Evaluators = Evaluators()
+    review: Review = Review()
     journal: Journal = Journal()
     metrics: Shown = Shown()
     fleet: Fleet = Fleet()
@@ -241,11 +228,7 @@ def _cross_check(config: Config, environment: typing.Mapping[str, str], faults: 
         for field, number in msgspec.structs.asdict(getattr(config, section)).items():
             if number <= 0:
                 faults.add(f"{section}.{field}", "must be greater than 0")
-    for pattern, seconds in config.fleet.silence.items():
-        if seconds is not None and not 0 <= seconds < math.inf:
-            faults.add(f"fleet.silence.{pattern}", "expected seconds, or 0 for an agent that is never silent for too long")
-    if config.fleet.learn_days is not None and not 0 <= config.fleet.learn_days < math.inf:
-        faults.add("fleet.learn_days", "expected 0 or more days")
+    check_fleet(config.fleet, faults)
     if config.capture.max_bytes <= 0:
         faults.add("capture.max_bytes", "must be greater than 0; to keep nothing, use `content: false`")
     check_keys(config.identity.keys, faults)
@@ -253,6 +236,7 @@ def _cross_check(config: Config, environment: typing.Mapping[str, str], faults: 
     check_tiers(config.tiers, faults)
     check_otlp(config.otlp, config.capture.content, environment, faults)
     check_evaluators(config.evaluators, faults)
+    check_review(config.review, faults)
     check_exposure(config, faults)
     check_notify(config.notify, environment, faults)
     if config.ledger.redis is not None and config.redis_url(environment) is None:

@@ -93,6 +93,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     act: str | None = None  # refused | clamped | downgraded | cut | warned | observed
     capped_tokens: int | None = None  # the maximum that was written into the request
     waited_ns: int = 0  # in a queue, part of duration_ns
+    gate: str | None = None  # that held its answer until it was reviewed
+    held_ns: int = 0  # for so long, part of duration_ns
     # time, all spans from started_ns
     first_byte_ns: int | None = None
     first_token_ns: int | None = None

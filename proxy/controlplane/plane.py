@@ -40,7 +40,10 @@ from proxy.controlplane.metrics import Metrics
 from proxy.controlplane.metrics.fleet import make_fleet_gauges
 from proxy.controlplane.notices.notifier import Notifier
 from proxy.controlplane.notices.trial import make_change as make_trial
+from proxy.controlplane.quarantine import Quarantines
 from proxy.controlplane.reloader import Reloader
+from proxy.controlplane.review.desk import ReviewDesk
+from proxy.controlplane.review.queue import Queue
 from proxy.controlplane.samples import SampleReceiver, bind
 from proxy.controlplane.settlement import Precedence, Settlement, make_price
 from proxy.controlplane.store import Store
@@ -76,8 +79,14 @@ class ControlPlane:
         self.streams = Streams(config.evaluators.drift, config.drift, self.journal)
         self.inspector.listeners.append(self.streams.watch)
         self.exporter = Exporter(config, find_version(), self.metrics.collect) if config.otlp.endpoint is not None else None
-        observers = [self.metrics.observe, self.fleet.observe, self.estimator.observe]
-        self.loader = Loader(config, observers, self.estimator.content, self.exporter, self._remember, self.inspector.rows)
+        self.desk = Desk(config.orders, self.journal, config.identity.keys)
+        self.queue = Queue(config.review, self.journal, redact, decided=self.desk.list_ruled())
+        self.inspector.listeners.append(self.queue.listen)
+        observers = [self.metrics.observe, self.fleet.observe, self.estimator.observe, self.queue.observe]
+        self.loader = Loader(
+            config, observers, self.estimator.content, self.exporter, self._remember, self.inspector.rows,
+            ready=lambda store: self.queue.restore(store.query),
+        )  # fmt: skip
         self.settlement = Settlement(
             self._query,
             self.loader.catch_up,
@@ -87,7 +96,8 @@ class ControlPlane:
             make_price(book, Providers(book, config.upstreams)),
         )
         self.balances = Balances(config)
-        self.desk = Desk(config.orders, self.journal, config.identity.keys)
+        self.quarantines = Quarantines(self._query, self.loader.catch_up, self.journal)
+        self.reviews = ReviewDesk(self.queue, self.desk, self._query)
         self.reloader = Reloader(config_path, config, self.desk, self.take)
         instance = f"{config.admin.host}:{config.admin.port}"
         self.notifier = Notifier(config.notify, config.notices, instance, self.metrics.collect, os.environ)
@@ -97,6 +107,7 @@ class ControlPlane:
             make_fleet_gauges(self.fleet, self.metrics.agents),
             self.inspector.tally.collect,
             DriftGauges(self.streams, self.metrics.agents).collect,
+            self.queue.collect,
             self.notifier.collect,
         ]
         if self.exporter is not None:
@@ -134,6 +145,7 @@ class ControlPlane:
             "inspector": self._inspect,
             "streams": lambda: self.streams.run(self.stopping),
             "guests": lambda: self.inspector.run_guests(self.stopping),
+            "reviews": lambda: self.queue.run(self.receiver.held, self.stopping),
             "fleet": lambda: self.fleet.run(self._query, self.stopping),
             "notices": lambda: self.notifier.run(self.stopping),
         }
@@ -152,15 +164,18 @@ class ControlPlane:
         self.notifier.configure(config.notify)
         self.inspector.configure(config.evaluators)
         self.streams.configure(config.evaluators.drift)
-        self.estimator.configure(config, book, make_redactor(config))
+        redact = make_redactor(config)
+        self.estimator.configure(config, book, redact)
+        self.queue.configure(config.review, redact)
         if self.exporter is not None:
             self.exporter.know(config)
         self.settlement.configure(make_price(book, Providers(book, config.upstreams)))
 
     def add_routes(self, app: web.Application, door: Door, desk: Executor, threads: Executor) -> None:
         """Add what changes something: one at a time in the thread of the desk, but for what must wait for the database."""
-        door.add(app, desk, [*make_changes(self.desk), self.reloader.make_change()])
-        door.add(app, threads, [self.settlement.change, make_trial(self.notifier), make_drift_change(self.streams, self.journal)])
+        slow = [self.settlement.change, make_trial(self.notifier), make_drift_change(self.streams, self.journal)]
+        door.add(app, desk, [*make_changes(self.desk), self.reloader.make_change(), *self.reviews.changes])
+        door.add(app, threads, [*slow, *self.reviews.looks, *self.quarantines.changes])
         add_list(app, desk, "/api/orders", lambda: list_orders(self.desk))
         add_list(app, desk, "/api/keys", lambda: list_keys(self.desk))
         add_list(app, threads, "/api/alerts", self.notifier.list_alerts)
@@ -169,7 +184,7 @@ class ControlPlane:
     def stop(self) -> None:
         """Let the estimator write what it has, then load what is left, then send what is left."""
         self.stopping.set()
-        for name in ("samples", "estimator", "inspector", "guests", "fleet", "notices", "streams"):
+        for name in ("samples", "estimator", "inspector", "guests", "reviews", "fleet", "notices", "streams"):
             self._threads[name].join(_DRAIN_S / 2)
         self.streams.save(_DRAIN_S / 2)
         self.journal.close()

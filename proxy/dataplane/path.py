@@ -16,6 +16,7 @@ from proxy.dataplane.carrier import Carrier, Carrying
 from proxy.dataplane.edge import Edge, Sent, write_refusal
 from proxy.dataplane.forward import decode_body, read_body
 from proxy.dataplane.headers import presented_keys, read_head
+from proxy.dataplane.holding import Holding
 from proxy.dataplane.identify import Identifier, Place, read_place
 from proxy.dataplane.journal import JournalWriter
 from proxy.dataplane.lanes import Lanes
@@ -39,7 +40,7 @@ class Traffic:
     """Everything that carries calls: pools, identities, journal, settler; and the calls in flight."""
 
     def __init__(
-        self, config: Config, upstreams: dict[str, Upstream], journal: JournalWriter, settler: Settler, admission: Admission
+        self, config: Config, upstreams: dict[str, Upstream], journal: JournalWriter, settler: Settler, admission: Admission, holding: Holding
     ) -> None:
         self._outbox = Outbox(journal)
         self.lanes = Lanes(self._outbox)
@@ -47,20 +48,23 @@ class Traffic:
         self.carrying = 0  # calls from their heads to their records
         self._next_lesson_ns = 0
         self._portion = Portion(config.evaluators)
+        self.holding = holding
         self._may_name = make_check(config.listen.host, config.listen.hosts)
         self.redact = settler.redact
         self.identifier = Identifier(config.identity, config.auth, redact=self.redact)
         self._settler = settler
         self._admission = admission
         self.carrier = Carrier(
-            config.limits, self.identifier, journal, settler, admission, is_stopping=lambda: self.stopping, propagates=config.otlp.propagate
-        )
+            config.limits, self.identifier, journal, settler, admission, is_stopping=lambda: self.stopping, holding=holding,
+            propagates=config.otlp.propagate,
+        )  # fmt: skip
         self.configure(config, upstreams)
 
     def configure(self, config: Config, upstreams: dict[str, Upstream]) -> None:
         """Take other upstreams, limits and tiers, from the next call on."""
         self._config = config
         self._portion.configure(config.evaluators)
+        self.holding.configure(config.review)
         self._tiering = Tiering(config.tiers)
         self.carrier.limits = config.limits
         self.lanes.configure(upstreams, config.limits)
@@ -99,10 +103,13 @@ class Traffic:
             lanes, pools = self.lanes.by_name, self.pools  # a reload puts others in their place
             body, content = await self._read(call, fields, request, self._route(place))
             call.identity = self.identifier.identify(place, fields, call.ask, call.secret, call.presented)
+            is_socket = fields.get("upgrade", "").lower() == "websocket" and call.method == "GET" and not request.body_exists  # RFC 6455 §4.1
+            if not self.holding.is_idle:
+                self._hold(call, content, is_socket=is_socket)
             sending = Sending(call, edge, request, head, body, content, place.rest, pools, time.time_ns())
             del body, content  # so that `sending` can let go of them
             route = self._choose_route(call, lanes, sending.content, place.rest)
-            if fields.get("upgrade", "").lower() == "websocket" and call.method == "GET" and not request.body_exists:  # RFC 6455 §4.1
+            if is_socket:
                 await self.carrier.carry_socket(sending, route)
             else:
                 await self.carrier.carry(sending, route)
@@ -198,6 +205,12 @@ class Traffic:
             if call.is_inspected or call.is_lesson or not call.ask.usage_expected or self._config.capture.content:
                 self._settler.keep(call, content)
         return body, content
+
+    def _hold(self, call: Call, content: bytes | None, *, is_socket: bool) -> None:
+        """See whether a gate concerns the call; then a reviewer is shown what it asks. Raises `Refusal` policy_review_stream."""
+        self.holding.meet(call, is_socket=is_socket)
+        if call.hold is not None and call.body is None and content:
+            self._settler.keep(call, content)
 
     def _redact_ask(self, ask: Ask, keys: tuple[str, ...]) -> Ask:
         """Names of a model and of a tier are counted and kept as well; the body goes on as it came."""
