@@ -16,9 +16,10 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from proxy.controls import Control, check_controls
 from proxy.document import Fault, Faults, read
-from proxy.hosts import is_loopback
-from proxy.inspecting import Evaluators, check_evaluators
+from proxy.hosts import check_listen, is_loopback
+from proxy.inspecting import BUILT_IN, Evaluators, check_evaluators
 from proxy.notify import Notify, check_notify, list_secrets
 from proxy.otlp import Otlp, check_otlp
 from proxy.routes import check_routes
@@ -142,6 +143,7 @@ class Config(_Section):
     prices: list[Price] = []
     capture: Capture = Capture()
     evaluators: Evaluators = Evaluators()
+    controls: list[Control] = []
     journal: Journal = Journal()
     metrics: Shown = Shown()
     fleet: Fleet = Fleet()
@@ -248,6 +250,8 @@ def _cross_check(config: Config, environment: typing.Mapping[str, str], faults: 
     check_tiers(config.tiers, faults)
     check_otlp(config.otlp, config.capture.content, environment, faults)
     check_evaluators(config.evaluators, faults)
+    names = (*BUILT_IN, "drift", *(one.name for one in config.evaluators.own))
+    check_controls(config.controls, config.upstreams, config.tiers, names, faults)
     check_exposure(config, faults)
     check_notify(config.notify, environment, faults)
     if config.ledger.redis is not None and config.redis_url(environment) is None:
@@ -269,13 +273,7 @@ def _cross_check(config: Config, environment: typing.Mapping[str, str], faults: 
 
 def _check_addresses(config: Config, faults: Faults) -> None:
     for name, listen in (("listen", config.listen), ("admin", config.admin)):
-        if not 0 <= listen.port <= 65535:
-            faults.add(f"{name}.port", "a port is 0 to 65535")
-        if not listen.host.strip():
-            faults.add(f"{name}.host", "is empty; 127.0.0.1 serves this machine only, 0.0.0.0 every network it is in")
-        for index, host in enumerate(listen.hosts or []):
-            if not re.fullmatch(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]", host or ""):
-                faults.add(f"{name}.hosts[{index}]", "expected a name as it stands in a URL, without scheme and port: bridge.example.com")
+        check_listen(name, listen.host, listen.port, listen.hosts, faults)
     hosts = {config.listen.host, config.admin.host}
     if config.listen.port == config.admin.port != 0 and (len(hosts) == 1 or hosts & {"0.0.0.0", "::"}):
         faults.add("admin.port", "is also listen.port; give each its own")

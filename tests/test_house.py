@@ -18,7 +18,7 @@ LONGER: dict[str, int] = {}
 _SHARED = (
     "proxy.call", "proxy.record", "proxy.errors", "proxy.config", "proxy.rules", "proxy.routes", "proxy.orders", "proxy.wire", "proxy.pricing",
     "proxy.tiers", "proxy.toll", "proxy.reload", "proxy.token", "proxy.document", "proxy.log", "proxy.upstream", "proxy.redact", "proxy.hosts",
-    "proxy.notify", "proxy.otlp", "proxy.trace", "proxy.inspecting",
+    "proxy.notify", "proxy.otlp", "proxy.trace", "proxy.inspecting", "proxy.controls",
 )  # fmt: skip
 # What each part may import of ours, itself aside; the longest matching name decides.
 FLOORS: dict[str, tuple[str, ...]] = {
@@ -33,14 +33,15 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "proxy.notify": ("proxy.document",),
     "proxy.otlp": ("proxy.document",),
     "proxy.inspecting": ("proxy.document",),
+    "proxy.controls": ("proxy.document", "proxy.routes", "proxy.tiers"),
     "proxy.trace": (),
     "proxy.config": (
         "proxy.hosts", "proxy.document", "proxy.rules", "proxy.routes", "proxy.tiers", "proxy.upstream", "proxy.notify", "proxy.otlp",
-        "proxy.inspecting",
+        "proxy.inspecting", "proxy.controls",
     ),  # fmt: skip
     "proxy.token": (),
     "proxy.redact": (),
-    "proxy.hosts": (),
+    "proxy.hosts": ("proxy.document",),
     "proxy.log": ("proxy.redact",),
     "proxy.reload": ("proxy.document", "proxy.config"),
     "proxy.orders": ("proxy.rules", "proxy.record", "proxy.errors"),
