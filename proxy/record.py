@@ -266,5 +266,7 @@ class Pulse(msgspec.Struct, frozen=True, kw_only=True):
     loop_lag_ns: int  # the longest pause of the event loop since the pulse before
     estimates: int
     unread: int
+    memory_bytes: int
+    cpu_ns: int
     upstreams: list[UpstreamState] = []
     limits: list[LimitState] = []

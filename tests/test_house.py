@@ -18,7 +18,7 @@ LONGER: dict[str, int] = {}
 _SHARED = (
     "proxy.call", "proxy.record", "proxy.errors", "proxy.config", "proxy.rules", "proxy.routes", "proxy.orders", "proxy.wire", "proxy.pricing",
     "proxy.tiers", "proxy.toll", "proxy.reload", "proxy.token", "proxy.document", "proxy.log", "proxy.upstream", "proxy.redact", "proxy.hosts",
-    "proxy.notify", "proxy.otlp", "proxy.trace", "proxy.inspecting", "proxy.controls",
+    "proxy.notify", "proxy.otlp", "proxy.trace", "proxy.inspecting", "proxy.footprint", "proxy.controls",
 )  # fmt: skip
 # What each part may import of ours, itself aside; the longest matching name decides.
 FLOORS: dict[str, tuple[str, ...]] = {
@@ -35,6 +35,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "proxy.inspecting": ("proxy.document",),
     "proxy.controls": ("proxy.document", "proxy.routes", "proxy.tiers"),
     "proxy.trace": (),
+    "proxy.footprint": (),
     "proxy.config": (
         "proxy.hosts", "proxy.document", "proxy.rules", "proxy.routes", "proxy.tiers", "proxy.upstream", "proxy.notify", "proxy.otlp",
         "proxy.inspecting", "proxy.controls",

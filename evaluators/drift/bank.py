@@ -31,8 +31,8 @@ MOST_UNKNOWN = 0.5
 class Bank:
     """The state of each known feature's e-detector.
 
-    `upto` says for each edge how many spacings and values stand at or below it; `sums` is features by bets; `recent` the evidence since the
-    answer in `starts`, where there was last none (CUSUM; Page 1954): the estimate of the start; `powers` what tempering leaves of a bet.
+    `upto` says for each edge how many spacings and values stand at or below it; `sums` is features by bets; `powers` what
+    tempering leaves of a bet.
     """
 
     def __init__(self, first: np.ndarray) -> None:
@@ -51,39 +51,32 @@ class Bank:
             self.upto[row, 1] = 1
             self.upto[row, -1] += 1
         self.sums = np.zeros((features, len(bets.DENSITIES)))
-        self.recent = np.zeros((features, len(bets.DENSITIES)))
-        self.starts = np.zeros((features, len(bets.DENSITIES)), np.int32)
         self.powers = np.ones((features, 1))
-        self._rows = np.arange(features)
+        self.rows = np.arange(features)
 
     def count(self, values: np.ndarray) -> np.ndarray:
         """Each value's e-values (known features by bets), and takes the values into the reference; a value not known says nothing."""
         values = values[self.index]
         above = values[:, None] > self.edges
-        cell = above.sum(axis=1)
+        cell = np.count_nonzero(above, axis=1)
         missing = cell == 0
         cell[missing] = 1
-        ends = self.upto[self._rows, cell], self.upto[self._rows, cell - 1]
         total = self.upto[:, -1]
-        factors = bets.average(1 - ends[0] / total, 1 - ends[1] / total)
+        factors = bets.average(1 - self.upto[self.rows, cell] / total, 1 - self.upto[self.rows, cell - 1] / total)
         if missing.any():
             above[missing] = True
             factors[missing] = 1.0
         self.upto += ~above
         return factors
 
-    def bet(self, values: np.ndarray, at: int) -> None:
-        """Plays the bets on the values of answer number `at`."""
+    def bet(self, values: np.ndarray) -> None:
+        """Plays the bets on one answer's values."""
         factors = self.count(values)
-        tempered = self.powers[:, 0] < 1
-        if tempered.any():
+        if len(tempered := np.flatnonzero(self.powers[:, 0] < 1)):
             factors[tempered] **= self.powers[tempered]
-        np.copyto(self.starts, at, where=self.recent <= 1)
-        np.maximum(self.recent, 1, out=self.recent)
-        self.recent *= factors
         self.sums += 1
         self.sums *= factors
 
     def evidence(self) -> np.ndarray:
         """The mean over the bets of each known feature's sums; while nothing changes its mean is the number of answers watched."""
-        return self.sums.mean(axis=1)
+        return self.sums.sum(axis=1) / self.sums.shape[1]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluators.drift import cause, features, figures
+from evaluators.drift import cause, features, figures, verdicts
 from evaluators.drift import flags as raised
 from evaluators.drift.alarm import Alarm
 from evaluators.drift.baseline import Baseline
@@ -20,12 +20,13 @@ from evaluators.drift.fingerprint import sketch
 from evaluators.drift.flags import raise_flags
 from evaluators.drift.reading import read
 from evaluators.drift.settings import Settings
-from evaluators.drift.verdicts import PLACES, Verdicts
+from evaluators.drift.verdicts import Verdicts
 from evaluators.drift.witness import Witness
 
 LEARNING, WATCHING, ALARMED = "learning", "watching", "alarmed"
 CERTAIN, LIKELY = "certain", "likely"
 FEATURE_NAMES = (*features.NAMES, *figures.NAMES)
+FLAG_WEIGHTS = (*raised.WEIGHTS, *(verdicts.WEIGHT for _ in range(verdicts.PLACES)))
 PROMPT_CHARACTERS = 2_000
 # How sure it must be that the prompts moved before an alarm says so.
 INPUT_ALPHA = 0.01
@@ -61,7 +62,7 @@ class Detector:
         self.evidence = self.likelihood = 0.0
         self.verdicts = Verdicts()
         self.witness = Witness()
-        self.answers = Baseline(self.settings, len(FEATURE_NAMES), len(features.LENGTHS), len(raised.NAMES) + PLACES, len(features.NAMES))
+        self.answers = Baseline(self.settings, len(FEATURE_NAMES), len(features.LENGTHS), len(features.NAMES), FLAG_WEIGHTS)
 
     def update(self, text: str, meta: Mapping) -> Alarm | None:
         """One answer. `meta` may hold: prompt, finish_reason, verdicts (names of what other evaluators found wrong), id, the figures named in

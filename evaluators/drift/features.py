@@ -20,7 +20,10 @@ LENGTHS = (
     "length", "words", "lines", "sentences", "word length", "sentence length", "vocabulary", "line length", "capitals", "digits", "spaces",
     "line breaks", "beyond ascii", "first line length", "last line length", "capitals a word", "first words a sentence",
 )  # fmt: skip
-ENDS = ("opens with a capital", "opens with a digit", "opens with a mark", "ends with a full stop", "ends with a letter", "ends with a mark", "ends with a question")
+ENDS = (
+    "opens with a capital", "opens with a digit", "opens with a mark",
+    "ends with a full stop", "ends with a letter", "ends with a mark", "ends with a question",
+)  # fmt: skip
 
 NAMES = (
     *LENGTHS,

@@ -22,7 +22,7 @@ _LEAST_FOREIGN_WORDS = 5
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """`text` as cut, `whole` as it came, its `characters`; `data` its bytes in UTF-8; words in lower case; how often each style word stands in it."""
+    """`text` as cut, `whole` as it came; `data` the text's bytes in UTF-8, `words` in lower case, `style` how often each style word stands in it."""
 
     text: str
     whole: str
@@ -37,7 +37,7 @@ def read(whole: str) -> Reading:
     if len(whole) > HEAD_CHARACTERS + TAIL_CHARACTERS:
         text = whole[:HEAD_CHARACTERS] + "\n" + whole[-TAIL_CHARACTERS:]
     words = text.lower().split()
-    tally = np.bincount([_PLACES[word] for word in words if word in _PLACES] or [0], minlength=_STYLE + len(LANGUAGES))
+    tally = np.bincount(np.array([_PLACES[word] for word in words if word in _PLACES], np.intp), minlength=_STYLE + len(LANGUAGES))
     most = int(tally[_STYLE:].max())
     foreign = most >= _LEAST_FOREIGN_WORDS and most > tally[_STYLE] + tally[_ENGLISH_VOTES].sum()
     data = np.frombuffer(text.encode("utf-8", "replace"), np.uint8)

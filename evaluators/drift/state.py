@@ -24,7 +24,6 @@ from evaluators.drift.baseline import Baseline
 from evaluators.drift.detector import Detector
 from evaluators.drift.direction import Direction
 from evaluators.drift.rates import Rates
-from evaluators.drift.settings import Settings
 from evaluators.drift.verdicts import PLACES
 
 _MEASURED = (features.NAMES, figures.NAMES, raised.NAMES, fingerprint.SIZE, PLACES, bets.DENSITIES.tolist())

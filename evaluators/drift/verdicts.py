@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 PLACES = 16
+# How much each place is watched for, beside a flag of one's own.
+WEIGHT = 0.1
 
 
 class Verdicts:

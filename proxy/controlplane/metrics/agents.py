@@ -61,8 +61,9 @@ class AgentCounts:
         seats = self._seats
         for call in weighed:
             seat = seats.get(call.agent) or self._place(call)
-            result = _FAULTS.get(call.outcome, OTHER)
-            seat.results[result] = seat.results.get(result, 0) + 1
+            if call.attempt_of is None:  # an attempt that was given up is no call of its own; what it cost is the agent's
+                result = _FAULTS.get(call.outcome, OTHER)
+                seat.results[result] = seat.results.get(result, 0) + 1
             if call.input_tokens is not None:
                 seat.input += call.input_tokens
                 seat.output += call.output_tokens or 0
