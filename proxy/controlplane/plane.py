@@ -27,6 +27,7 @@ from proxy.config import Config, load
 from proxy.controlplane.api import Admin
 from proxy.controlplane.balances import Balances
 from proxy.controlplane.changes import list_keys, list_orders, make_changes
+from proxy.controlplane.controls.steering import Steering
 from proxy.controlplane.desk import Desk
 from proxy.controlplane.door import Door, add_list
 from proxy.controlplane.estimator import Estimator
@@ -82,6 +83,9 @@ class ControlPlane:
         )
         self.balances = Balances(config)
         self.desk = Desk(config.orders, self.journal, config.identity.keys)
+        self.desk_thread = ThreadPoolExecutor(1, thread_name_prefix="desk")
+        self.steering = Steering(config.controls, self.desk, lambda job: self.desk_thread.submit(job).result(), self.inspector.tally.drop)
+        self.inspector.listeners.append(self.steering.hear)
         self.reloader = Reloader(config_path, config, self.desk, self.take)
         instance = f"{config.admin.host}:{config.admin.port}"
         self.notifier = Notifier(config.notify, config.notices, instance, self.metrics.collect, os.environ)
@@ -90,6 +94,7 @@ class ControlPlane:
             make_budget_gauges(self.balances),
             make_fleet_gauges(self.fleet, self.metrics.agents),
             self.inspector.tally.collect,
+            self.steering.collect,
             self.notifier.collect,
         ]
         if self.exporter is not None:
@@ -118,6 +123,7 @@ class ControlPlane:
             "samples": lambda: self.receiver.run(self.stopping),
             "estimator": lambda: self.estimator.run(self.receiver.samples, self.stopping),
             "inspector": lambda: self.inspector.run(self.receiver.inspected, self.stopping),
+            "steering": lambda: self.steering.run(self.stopping),
             "guests": lambda: self.inspector.run_guests(self.stopping),
             "fleet": lambda: self.fleet.run(self._query, self.stopping),
             "notices": lambda: self.notifier.run(self.stopping),
@@ -136,6 +142,7 @@ class ControlPlane:
         self.fleet.configure(config.fleet)
         self.notifier.configure(config.notify)
         self.inspector.configure(config.evaluators)
+        self.steering.configure(config.controls)
         self.estimator.configure(config, book, make_redactor(config))
         if self.exporter is not None:
             self.exporter.know(config)
@@ -152,7 +159,7 @@ class ControlPlane:
     def stop(self) -> None:
         """Let the estimator write what it has, then load what is left, then send what is left."""
         self.stopping.set()
-        for name in ("samples", "estimator", "inspector", "guests", "fleet", "notices"):
+        for name in ("samples", "estimator", "inspector", "guests", "steering", "fleet", "notices"):
             self._threads[name].join(_DRAIN_S / 2)
         self.journal.close()
         self.loader.stop()
@@ -186,7 +193,7 @@ async def run(config: Config, config_path: str | None, admin: socket.socket, lif
     if lifeline is not None:
         loop.add_reader(lifeline, stop.set)
     plane = ControlPlane(config, config_path)
-    threads, desk = ThreadPoolExecutor(_REPORT_THREADS, thread_name_prefix="report"), ThreadPoolExecutor(1, thread_name_prefix="desk")
+    threads, desk = ThreadPoolExecutor(_REPORT_THREADS, thread_name_prefix="report"), plane.desk_thread
     loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(desk, plane.reloader.reload_by_signal))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # one that came until now has waited
     plane.start(lambda: loop.call_soon_threadsafe(stop.set))
