@@ -10,12 +10,18 @@ chapter 8), a bet's mean over it is an e-value, and its product over time is a m
 
 How they are summed.
 M_t = (M_{t-1} + 1) e_t is the Shiryaev-Roberts sum over every possible time of change: an e-detector (Shin, Ramdas and Rinaldo,
-*E-detectors*, arXiv 2203.03532, definition 2.2 and theorem 2.4), whose mean while nothing changes is t.
-Any weighted mean of e-detectors is one; stopped at 1/alpha its average run length is at least 1/alpha.
+*E-detectors*, arXiv 2203.03532), as M_t - t is a martingale; stopped when it first reaches 1/alpha, its average run length is at least 1/alpha.
+A weighted mean of e-detectors is one too.
 
-What it takes: the values of a stream, given which cells the first ones made, are exchangeable while nothing changes.
-Bursts and trends break that; `tempering` says what is done about it.
-A feature with ties (a rate that is mostly zero) differs from a continuous one by at most one part in n + 1 of its chance, and n grows.
+What that takes, and where it bends:
+- The answers of a stream, given the first ones, are exchangeable while nothing changes.
+  Bursts and trends break that; `tempering` says what is done about bursts, and a trend is a change.
+- A feature by itself: exact for continuous values.
+  One with ties (a rate that is mostly zero) differs by at most one part in n + 1 of its chance, and n grows.
+- All features in one mean: at every fixed time its mean is exactly t.
+  For the time of an alarm the step from one to all needs that a feature's next cell is no more predictable from the other features' past than
+  from its own; with a reference of n answers it is by an error of order 1/sqrt(n), with mean zero.
+- Nothing here is fitted to a benchmark's threshold: an alarm is M >= 1/alpha.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ class Baseline:
         sketched = np.concatenate([self.rows[:, : self.texts], self.sketches], axis=1)
         varied = times[deviations[self.bank.index] > 0]
         self.direction = Direction(sketched, float(np.quantile(varied, _BURSTY_SHARE)) if len(varied) else 1.0)
-        self.rows, self.sketches = self.rows[:0], self.sketches[:0]
+        self.rows, self.sketches = self.rows[:0].copy(), self.sketches[:0].copy()  # a mere slice would keep all of it
 
     def weigh_features(self) -> np.ndarray:
         """Each known output feature's part of the evidence."""

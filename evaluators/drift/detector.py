@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluators.drift import cause, features, figures, verdicts
+from evaluators.drift import cause, features, figures, prompts, verdicts
 from evaluators.drift import flags as raised
 from evaluators.drift.alarm import Alarm
 from evaluators.drift.baseline import Baseline
@@ -27,7 +27,6 @@ LEARNING, WATCHING, ALARMED = "learning", "watching", "alarmed"
 CERTAIN, LIKELY = "certain", "likely"
 FEATURE_NAMES = (*features.NAMES, *figures.NAMES)
 FLAG_WEIGHTS = (*raised.WEIGHTS, *(verdicts.WEIGHT for _ in range(verdicts.PLACES)))
-PROMPT_CHARACTERS = 2_000
 # How sure it must be that the prompts moved before an alarm says so.
 INPUT_ALPHA = 0.01
 
@@ -62,7 +61,7 @@ class Detector:
         self.evidence = self.likelihood = 0.0
         self.verdicts = Verdicts()
         self.witness = Witness()
-        self.answers = Baseline(self.settings, len(FEATURE_NAMES), len(features.LENGTHS), len(features.NAMES), FLAG_WEIGHTS)
+        self.answers = Baseline(self.settings, len(FEATURE_NAMES), len(prompts.NAMES), len(features.NAMES), FLAG_WEIGHTS)
 
     def update(self, text: str, meta: Mapping) -> Alarm | None:
         """One answer. `meta` may hold: prompt, finish_reason, verdicts (names of what other evaluators found wrong), id, the figures named in
@@ -70,7 +69,7 @@ class Detector:
         if self.alarm is not None and self.alarm.severity == CERTAIN:
             return None
         reading = read(text)
-        values = np.concatenate([features.measure(reading), figures.weigh(len(text), meta), _measure_prompt(meta.get("prompt"))])
+        values = np.concatenate([features.measure(reading), figures.weigh(len(text), meta), prompts.measure(meta.get("prompt"))])
         flags = np.array([*raise_flags(reading, meta.get("finish_reason")), *self.verdicts.place(meta.get("verdicts", ()))])
         learning = self.state == LEARNING
         self.answers.update(values, flags, sketch(reading))
@@ -125,10 +124,3 @@ class Detector:
         self.evidence = self.likelihood = 0.0
         if self.state == WATCHING:
             self.answers.clear()
-
-
-def _measure_prompt(prompt: str | None) -> np.ndarray:
-    return _NO_PROMPT if prompt is None else features.measure_lengths(read(prompt[:PROMPT_CHARACTERS]))
-
-
-_NO_PROMPT = np.full(len(features.LENGTHS), np.nan)

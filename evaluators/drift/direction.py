@@ -32,14 +32,15 @@ CUT_OFF = 1.0
 _MOST_DEVIATIONS = 4.0
 _MOST_SCORE = 3.0
 _QUANTA = 31.0
-PAID = 0.5
+PAID = 0.75
 _MARGINS = np.array([[PAID], [0.0]])
 # A figure that hardly varies is measured by this part of the usual deviation, so that it cannot drown the others.
 _LEAST_DEVIATION = 0.3
 
 
 class Direction:
-    """`reference` are the judging rows, standardised, in 1/31; `centre` and `scale` what rows are standardised by; `weights` the direction."""
+    """`reference` are the judging rows (here as columns), standardised, in 1/31; `centre` and `scale` what rows are standardised by;
+    `weights` the direction; `trace` the logarithms of the smallest bet's newest factors."""
 
     def __init__(self, rows: np.ndarray, least_time: float = 1.0) -> None:
         """`rows` are the warm-up's answers in their order; `least_time` is the stream's own autocorrelation time."""
@@ -52,7 +53,7 @@ class Direction:
         learned = np.arange(len(rows)) % LEARN_EVERY == 0
         self.learned = int(learned.sum())
         self.usual = standard[learned].mean(axis=0, dtype=np.float32)
-        self.reference = np.round(standard[~learned] * _QUANTA).astype(np.int8)
+        self.reference = np.ascontiguousarray(np.round(standard[~learned] * _QUANTA).astype(np.int8).T)
         self.newest = np.zeros_like(self.usual)
         self.spread = 0.0  # the variance of `newest`, in parts of one answer's
         self.answers = 0
@@ -103,7 +104,8 @@ class Direction:
 
     def _measure_reference(self) -> None:
         """How the judging rows score along the direction; all of it follows from the weights."""
-        scores = self.reference.astype(np.float32) @ self.weights / _QUANTA
+        used = np.flatnonzero(self.weights)
+        scores = (self.weights[used] / np.float32(_QUANTA)) @ self.reference[used].astype(np.float32)
         self.middle, self.deviation = float(scores.mean()), float(scores.std())
         if self.deviation > 0:
             standard = (scores - self.middle) / self.deviation

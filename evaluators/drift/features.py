@@ -59,11 +59,6 @@ def measure(reading: Reading) -> np.ndarray:
     return out
 
 
-def measure_lengths(reading: Reading) -> np.ndarray:
-    """The vector of LENGTHS alone."""
-    return np.array(_take_lengths(reading, np.bincount(reading.data, minlength=256)))
-
-
 def _take_lengths(reading: Reading, histogram: np.ndarray) -> list[float]:
     text, size, number = reading.text, max(1, len(reading.data)), len(reading.words)
     classes = np.add.reduceat(histogram, (0, 32, 33, 48, 58, 65, 91, 97, 123, 128)).tolist()

@@ -16,7 +16,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from evaluators.drift import bets, features, figures, fingerprint
+from evaluators.drift import bets, features, figures, fingerprint, prompts
 from evaluators.drift import flags as raised
 from evaluators.drift.alarm import Alarm, Move, WireChange
 from evaluators.drift.bank import Bank
@@ -26,7 +26,7 @@ from evaluators.drift.direction import Direction
 from evaluators.drift.rates import Rates
 from evaluators.drift.verdicts import PLACES
 
-_MEASURED = (features.NAMES, figures.NAMES, raised.NAMES, fingerprint.SIZE, PLACES, bets.DENSITIES.tolist())
+_MEASURED = (features.NAMES, figures.NAMES, prompts.NAMES, raised.NAMES, fingerprint.SIZE, PLACES, bets.DENSITIES.tolist())
 LAYOUT = hashlib.sha256(json.dumps(_MEASURED).encode()).hexdigest()[:16]
 _PARTS = {"baseline": Baseline, "bank": Bank, "rates": Rates, "direction": Direction}
 _HEADER = "header"

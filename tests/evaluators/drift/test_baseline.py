@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from evaluators.drift import cause, features, figures, verdicts
+from evaluators.drift import cause, features, figures, prompts, verdicts
 from evaluators.drift.alarm import Move
 from evaluators.drift.baseline import DIRECTION_SHARE, FEATURES_SHARE, FLAGS_SHARE, Baseline
 from evaluators.drift.fingerprint import SIZE
@@ -13,7 +13,7 @@ from evaluators.drift.settings import Settings
 
 TEXTS = len(features.NAMES)
 OUTPUTS = TEXTS + len(figures.NAMES)
-PROMPTS = len(features.LENGTHS)
+PROMPTS = len(prompts.NAMES)
 
 
 def drive(baseline: Baseline, rng: np.random.Generator, number: int, shift: float = 0.0, rate: float = 0.02) -> None:
@@ -45,6 +45,7 @@ def test_nothing_is_weighed_before_the_warm_up_is_whole() -> None:
 def test_only_what_was_known_is_weighed_and_the_warm_up_is_let_go(learned: tuple) -> None:
     baseline, _ = learned
     assert not baseline.rows.size and not baseline.sketches.size
+    assert baseline.rows.base is None and baseline.sketches.base is None
     assert np.isclose(baseline.shares.sum(), FEATURES_SHARE)
     assert len(baseline.bank.index) == TEXTS + PROMPTS and (baseline.shares > 0).sum() == TEXTS
 
@@ -85,3 +86,9 @@ def test_figures_are_logarithms_or_not_known() -> None:
     assert np.isnan(found["reasoning tokens"]) and np.isnan(found["time to first chunk"])
     assert np.isnan(figures.weigh(400, {"prompt": "x"})).all()
     assert np.isnan(figures.weigh(400, {"latency_s": -1.0})[0])
+
+
+def test_a_prompt_is_counted_or_not_known() -> None:
+    found = dict(zip(prompts.NAMES, np.expm1(prompts.measure("Why, and how?\nSay it.")), strict=True))
+    assert np.isclose(found["length"], 21) and np.isclose(found["questions"], 1) and np.isclose(found["lines"], 1)
+    assert np.isnan(prompts.measure(None)).all()
