@@ -35,6 +35,7 @@ from proxy.controlplane.fleet import Fleet
 from proxy.controlplane.gauges import make_budget_gauges, make_gauges
 from proxy.controlplane.inspection.inspector import Inspector
 from proxy.controlplane.journal_writer import JournalWriter
+from proxy.controlplane.judges.bench import Bench
 from proxy.controlplane.loader import Loader
 from proxy.controlplane.metrics import Metrics
 from proxy.controlplane.metrics.fleet import make_fleet_gauges
@@ -59,7 +60,7 @@ _DRAIN_S = 8.0
 class ControlPlane:
     """All parts of the control plane, wired."""
 
-    def __init__(self, config: Config, config_path: str | None) -> None:
+    def __init__(self, config: Config, config_path: str | None, calls: str = "") -> None:
         config.journal_dir.mkdir(parents=True, exist_ok=True)
         self.stopping = threading.Event()
         self.metrics = Metrics(config.upstreams, find_version(), config.metrics)
@@ -85,7 +86,8 @@ class ControlPlane:
         self.desk = Desk(config.orders, self.journal, config.identity.keys)
         self.desk_thread = ThreadPoolExecutor(1, thread_name_prefix="desk")
         self.steering = Steering(config.controls, self.desk, lambda job: self.desk_thread.submit(job).result(), self.inspector.tally.drop)
-        self.inspector.listeners.append(self.steering.hear)
+        self.bench = Bench(config, calls, self.inspector, redact)
+        self.inspector.listeners += [self.steering.hear, self.bench.hear]
         self.reloader = Reloader(config_path, config, self.desk, self.take)
         instance = f"{config.admin.host}:{config.admin.port}"
         self.notifier = Notifier(config.notify, config.notices, instance, self.metrics.collect, os.environ)
@@ -123,6 +125,7 @@ class ControlPlane:
             "samples": lambda: self.receiver.run(self.stopping),
             "estimator": lambda: self.estimator.run(self.receiver.samples, self.stopping),
             "inspector": lambda: self.inspector.run(self.receiver.inspected, self.stopping),
+            "judges": lambda: self.bench.run(self.stopping),
             "steering": lambda: self.steering.run(self.stopping),
             "guests": lambda: self.inspector.run_guests(self.stopping),
             "fleet": lambda: self.fleet.run(self._query, self.stopping),
@@ -136,14 +139,15 @@ class ControlPlane:
 
     def take(self, config: Config) -> None:
         """Go on with a changed config."""
-        book = load_book(config)
+        book, redact = load_book(config), make_redactor(config)
         self.metrics.configure(config.upstreams, config.metrics)
         self.balances.configure(config)
         self.fleet.configure(config.fleet)
         self.notifier.configure(config.notify)
         self.inspector.configure(config.evaluators)
         self.steering.configure(config.controls)
-        self.estimator.configure(config, book, make_redactor(config))
+        self.bench.configure(config, redact)
+        self.estimator.configure(config, book, redact)
         if self.exporter is not None:
             self.exporter.know(config)
         self.settlement.configure(make_price(book, Providers(book, config.upstreams)))
@@ -184,7 +188,7 @@ def find_version() -> str:
         return ""
 
 
-async def run(config: Config, config_path: str | None, admin: socket.socket, lifeline: int | None = None) -> None:
+async def run(config: Config, config_path: str | None, admin: socket.socket, lifeline: int | None = None, calls: str = "") -> None:
     """Serve until SIGTERM, SIGINT, the end of the parent or of a thread."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -192,7 +196,7 @@ async def run(config: Config, config_path: str | None, admin: socket.socket, lif
         loop.add_signal_handler(number, stop.set)
     if lifeline is not None:
         loop.add_reader(lifeline, stop.set)
-    plane = ControlPlane(config, config_path)
+    plane = ControlPlane(config, config_path, calls)
     threads, desk = ThreadPoolExecutor(_REPORT_THREADS, thread_name_prefix="report"), plane.desk_thread
     loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(desk, plane.reloader.reload_by_signal))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # one that came until now has waited
@@ -227,11 +231,12 @@ def main() -> None:
     parser.add_argument("--config")
     parser.add_argument("--source", help="what is read at a reload; --config where it is not given")
     parser.add_argument("--admin", type=int, required=True, help="file descriptor of the listening socket of the admin port")
+    parser.add_argument("--calls", default="", help="the data plane's URL, for judges")
     parser.add_argument("--lifeline", type=int, help="file descriptor that ends with the parent")
     options = parser.parse_args()
     open_log()
     os.set_inheritable(options.admin, False)
-    uvloop.run(run(load(options.config), options.source or options.config, socket.socket(fileno=options.admin), options.lifeline))
+    uvloop.run(run(load(options.config), options.source or options.config, socket.socket(fileno=options.admin), options.lifeline, options.calls))
 
 
 if __name__ == "__main__":
