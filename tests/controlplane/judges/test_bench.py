@@ -122,6 +122,11 @@ def test_who_is_judged_and_how_often() -> None:
     assert court.bench._waiting.qsize() == 2
 
 
+def test_judges_are_not_judged() -> None:
+    court = Court(judges=(JUDGE, Judge("other", "up", "m", "r", share=1.0)))
+    assert court.inspect("judge-other") == court.inspect("judge-tone") == 0 and court.inspect("judge-third") == 2
+
+
 def test_what_is_too_much_is_counted() -> None:
     court = Court()
     for _ in range(102):
