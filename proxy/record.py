@@ -184,11 +184,13 @@ class OrderEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
 
     at_ns: int
     by: str
-    verb: str  # pause | resume | kill | issue_key | revoke_key | reload | accept_drift | dismiss_drift
+    verb: str  # pause | resume | kill | tier | inspect | issue_key | revoke_key | reload | accept_drift | dismiss_drift
     dimension: str | None = None  # agent, task, … ; None: everything
     value: str | None = None
     running: bool = False  # also the calls that are running
     reason: str | None = None
+    until_ns: int | None = None  # when it is to end by itself
+    tier: str | None = None  # the rule of `tiers` that holds meanwhile
 
 
 class AlarmEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
