@@ -1,7 +1,9 @@
-# The developer commands: run, demo, test, dashboards, lock, bench, clean. `make run` and `make test` do all of their own set-up.
+# The developer commands: run, demo, observe, test, dashboards, lock, bench, phoenix, clean. `make run` and `make test` do all of their own set-up.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CONFIG ?= config.example.yaml
+ADMIN ?= 127.0.0.1:8788
+OBSERVE ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
@@ -9,15 +11,19 @@ LOCKED := $(PIP) install --require-hashes --requirement
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 CLIENTS := .cache/clients/.installed .cache/frameworks/.installed $(if $(shell command -v npm),.cache/node/.installed)
-SOURCES := proxy tests benchmarks dashboards $(wildcard evaluators)
+SOURCES := proxy tests benchmarks dashboards deploy $(wildcard evaluators)
 
-.PHONY: run demo test lint dashboards lock bench clean
+.PHONY: run demo test lint observe dashboards lock bench phoenix clean
 
 run: $(VENV)/.installed
 	@exec $(BIN)/weighbridge serve --config $(CONFIG)
 
 demo: $(VENV)/.installed
 	@$(BIN)/weighbridge demo --config $(CONFIG)
+
+# Prometheus and Alertmanager from Debian's packages against a running proxy; OBSERVE takes further options of deploy/observe.py.
+observe: $(VENV)/.installed
+	@exec $(BIN)/python deploy/observe.py --admin $(ADMIN) $(OBSERVE)
 
 test: lint
 	@$(MAKE) --no-print-directory -j3 $(CLIENTS)
@@ -33,13 +39,24 @@ dashboards: $(VENV)/.tested
 bench: $(VENV)/.installed
 	@set -e; for each in benchmarks/*.py; do echo "== $$each"; $(BIN)/python $$each; done
 
+# Somebody else's receiver of our spans; too large to be a part of the tests.
+phoenix: .cache/phoenix/.installed
+	@PYTHONPATH=. $(BIN)/python tests/phoenix/read_spans.py .cache/phoenix
+
 # Resolves every requirement anew; `--upgrade` takes the newest versions that the .in files allow.
 lock: $(VENV)/.locking
 	@cd requirements && for each in build run bedrock redis test lock clients frameworks; do ../$(COMPILE) --upgrade --output-file $$each.txt $$each.in || exit 1; done
 
 clean:
 	@rm -rf $(VENV) .cache build dist .pytest_cache .ruff_cache .hypothesis weighbridge.egg-info
-	@find proxy tests benchmarks dashboards -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find proxy tests benchmarks dashboards deploy -name __pycache__ -type d -prune -exec rm -rf {} +
+
+PHOENIX := arize-phoenix==20.26.1
+.cache/phoenix/.installed: | $(VENV)/.installed
+	@echo "Installing $(PHOENIX) ..."
+	@"$(PYTHON)" -m venv --clear .cache/phoenix
+	@.cache/phoenix/bin/python -m pip -qq --disable-pip-version-check install --no-compile $(PHOENIX)
+	@touch $@
 
 # Each stamp is younger than what it was made from, so a second run installs nothing.
 $(VENV)/bin/python:

@@ -3,7 +3,7 @@
     python benchmarks/load_journal.py [calls]
 
 Every call has its `opened` line, as the data plane writes it; decoding, counting for /metrics, the transactions and their
-fsyncs are all within the measured time.
+fsyncs are all within the measured time, and so is what the fleet learns. The scrape after it has its own figure.
 """
 
 from __future__ import annotations
@@ -15,8 +15,12 @@ from pathlib import Path
 
 import msgspec
 
+from proxy.config import Fleet as Silence
+from proxy.controlplane.events import Weighed
+from proxy.controlplane.fleet import Fleet
 from proxy.controlplane.journal_reader import JournalReader
 from proxy.controlplane.metrics import Metrics
+from proxy.controlplane.metrics.fleet import make_fleet_gauges
 from proxy.controlplane.store import Store
 from proxy.record import Opened, Record
 
@@ -77,17 +81,28 @@ def main() -> None:
         journal.mkdir()
         size = write_journal(journal, calls)
         store, reader, metrics = Store(Path(name) / "weighbridge.duckdb"), JournalReader(journal), Metrics({"openai"})
+        fleet = Fleet(Silence())
+        metrics.gauges.append(make_fleet_gauges(fleet, metrics.agents))
+
+        def observe(weighed: list[Weighed]) -> None:
+            metrics.observe(weighed)
+            fleet.observe(weighed)
+
         reader.restore(store)
         wall, cpu = time.perf_counter(), time.process_time()
-        while reader.step(store, metrics.observe):
+        while reader.step(store, observe):
             continue
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        scraping = time.process_time()
+        text, _ = metrics.scrape()
+        scraping = time.process_time() - scraping
         _, rows = store.query("SELECT count(*), sum(cost_nano_usd) FROM calls")
         store.close()
         assert rows[0] == (calls, sum(123_456 + index for index in range(calls))), "the table is not the journal"
         file_bytes = (Path(name) / "weighbridge.duckdb").stat().st_size
     print(f"{calls} calls, {size / 1e6:.0f} MB of journal, {file_bytes / calls:.0f} bytes a row in the database")
     print(f"{calls / wall:.0f} calls/s, {cpu / calls * 1e6:.1f} us of CPU a call (its opened line, decoding, counting, DuckDB)")
+    print(f"{len(text) / 1e6:.2f} MB of metrics, {scraping * 1e3:.0f} ms of CPU a scrape")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from grafana_foundation_sdk.builders import common as shapes
 from grafana_foundation_sdk.builders import stat, table, timeseries
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.cog.variants import Dataquery
-from grafana_foundation_sdk.models import common
+from grafana_foundation_sdk.models import common, dashboard
 
 from dashboards.colours import PLAIN
 from dashboards.panels import QUARTER, SERIES_HEIGHT, STAT_HEIGHT, TABLE_HEIGHT, WIDTH, Column, Steps, dress_series, dress_table, make_thresholds
@@ -84,8 +84,11 @@ def make_report(
     height: int = TABLE_HEIGHT,
     width: int = WIDTH,
 ) -> table.Panel:
-    """A report as a table."""
+    """A report as a table. The data source sorts columns by their names; they are put back as `fields` has them."""
     panel = table.Panel().title(title).description(description).span(width).height(height).datasource(REPORTS)
+    order = {each.column.title: place for place, each in enumerate(fields)}
+    organised = {"excludeByName": {}, "indexByName": order, "renameByName": {}, "includeByName": {}}
+    panel = panel.with_transformation(dashboard.DataTransformerConfig("organize", options=organised))
     return dress_table(panel.with_target(make_question(report, words, fields)), [each.column for each in fields], sort)
 
 

@@ -6,7 +6,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from dashboards.board import make_board
 from dashboards.colours import BAD, NOTICE, WARNING
-from dashboards.panels import ANY, PANEL, QUARTER, Column, Line, make_series, make_stat, make_table
+from dashboards.panels import ANY, PANEL, QUARTER, THIRD, Column, Line, make_series, make_stat, make_table
 from dashboards.queries import add_up, age, gather, newest, or_zero, quantile, select, spread, sum_increase, sum_rate
 
 UID = "weighbridge-itself"
@@ -107,17 +107,31 @@ def make_data_plane() -> list[PANEL]:
             "What Weighbridge adds before a request goes upstream, without connecting.",
             [Line(*each) for each in spread(_ADDED)],
             "s",
-            width=QUARTER,
+            width=THIRD,
         ),
         make_series(
             "In flight",
             "Calls being carried now, by instance.",
             [Line(select("weighbridge_in_flight_calls"), "{{instance}}")],
             "none",
-            width=QUARTER,
+            width=THIRD,
         ),
-        make_series("Limits", "Calls that run under each limit and that wait for a place.", waiting, "none", width=QUARTER),
-        make_series("Time waited", "How long calls waited for a place under a limit.", [Line(*each) for each in spread(_WAITED)], "s", width=QUARTER),
+        make_series(
+            "CPU",
+            "Cores that each plane takes.",
+            [Line(sum_rate("weighbridge_cpu_seconds_total", by=("plane",)), "{{plane}} plane")],
+            "none",
+            width=THIRD,
+        ),
+        make_series(
+            "Memory",
+            "Resident memory of each plane, added up over instances.",
+            [Line(add_up("weighbridge_memory_bytes", by=("plane",)), "{{plane}} plane")],
+            "bytes",
+            width=THIRD,
+        ),
+        make_series("Limits", "Calls that run under each limit and that wait for a place.", waiting, "none", width=THIRD),
+        make_series("Time waited", "How long calls waited for a place under a limit.", [Line(*each) for each in spread(_WAITED)], "s", width=THIRD),
     ]
 
 

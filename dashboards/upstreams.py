@@ -43,9 +43,7 @@ def make_overview() -> PANEL:
         Column("Attempts a call", make_ratio(), decimals=2, steps={1.1: NOTICE, 1.5: BAD}),
         Column("Headroom", gather("min", _BY, make_headroom()), "percentunit", decimals=0),
         Column("Breaker", newest("weighbridge_breaker_state", UPSTREAM, by=_BY), "none", states=BREAKER),
-        Column(
-            "Keys parked", f"sum by (upstream) ({newest('weighbridge_key_parked', UPSTREAM, by=('upstream', 'key'))})", "none", steps={1: WARNING}
-        ),
+        Column("Keys parked", gather("sum", _BY, newest("weighbridge_key_parked", UPSTREAM, by=("upstream", "key"))), "none", steps={1: WARNING}),
     ]
     return make_table(
         "Upstreams",

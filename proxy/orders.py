@@ -15,18 +15,27 @@ import msgspec
 from proxy.rules import Key
 
 APPROVED, REJECTED = "approved", "rejected"
+HOLDS = ("pause", "kill")
+VERBS = (*HOLDS, "tier", "inspect")
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One that holds: new calls that it concerns are refused."""
+    """One that holds. New calls that it concerns are refused, have another model, or are all inspected."""
 
-    verb: str  # pause | kill
+    verb: str  # pause | kill | tier | inspect
     dimension: str | None = None  # agent, task, or another of `proxy.rules.DIMENSIONS`; None: everything
     value: str | None = None
     running: bool = False  # calls that are running are ended as well
     reason: str = ""
     by: str = ""
     at_ns: int = 0
+    until_ns: int = 0  # when it ends by itself; 0: never
+    tier: str | None = None  # tier: the rule of `tiers` that holds
+
+    @property
+    def kind(self) -> str:
+        """What it is about: of one kind, one order holds for each scope."""
+        return "hold" if self.verb in HOLDS else self.verb
 
 
 class TaskBudget(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

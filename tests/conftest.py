@@ -7,15 +7,16 @@ import ipaddress
 import sys
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("weighbridge", deadline=None)
+settings.register_profile("weighbridge", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("weighbridge")
 
 
 # Those that wait for processes, most of them for many seconds: begun first, beside others that compute, and not left for the end.
 _LONG = (
     "test_toll.py", "test_toll_shared.py", "test_supervise.py", "test_benchmarks.py", "test_parts_down.py", "test_orders_stay.py", "test_stop.py",
+    "test_end_to_end.py",
 )  # fmt: skip
 
 

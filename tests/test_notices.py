@@ -16,13 +16,14 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pytest
 from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.controlplane.notices.conditions import FIGURES
 from proxy.controlplane.notices.conditions.quality import FIGURES as OF_EVALUATORS
 from proxy.controlplane.notices.notifier import Notifier
-from proxy.notify import Channel, Notify
+from proxy.notify import Channel, Notify, Thresholds
 from tests.controlplane.notices.channels.conftest import Receiver, run_receiver
 from tests.controlplane.notices.conftest import START_S
 from tests.test_supervise import ASK, Bridge, serve, wait_until
@@ -64,10 +65,10 @@ def run_provider() -> Iterator[str]:
         thread.join()
 
 
-def call(bridge: Bridge, upstream: str, times: int) -> None:
+def call(bridge: Bridge, agent: str, upstream: str, times: int) -> None:
     for _ in range(times):
         try:
-            bridge.post(f"/a/unlucky/{upstream}/v1/chat/completions", ASK)
+            bridge.post(f"/a/{agent}/{upstream}/v1/chat/completions", ASK)
         except urllib.error.HTTPError as error:
             error.read()  # who leaves before the end of an answer is at fault himself
             error.close()
@@ -94,10 +95,26 @@ def count(bridge: Bridge, result: str) -> float:
     )
 
 
-def test_an_agent_whose_calls_all_fail_is_told_of_and_then_that_it_is_over(tmp_path: Path) -> None:
-    now_s = [START_S]
-    with run_provider() as url, run_receiver() as receiver, serve(tmp_path, upstreams={"provider": {"url": url}}) as bridge:
-        notify = Notify([Channel("ops", "webhook", url=receiver.url)])
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bridge, Receiver]]:
+    """A Weighbridge that tells a receiver, whose provider fails every call, and whose ledger is away where agent `broke` asks for it."""
+    with run_provider() as url, run_receiver() as receiver, socket.create_server(("127.0.0.1", 0)) as listener:
+        redis = f"redis://127.0.0.1:{listener.getsockname()[1]}"
+        listener.close()
+        settings = {
+            "upstreams": {"provider": {"url": url}},
+            "budgets": [{"name": "all", "usd": 5, "match": {"agent": "broke"}}],
+            "ledger": {"redis": redis},
+            "notify": {"channels": [{"name": "ops", "kind": "webhook", "url": receiver.url}], "every_s": 1},
+        }
+        with serve(tmp_path_factory.mktemp("running"), **settings) as bridge:
+            yield bridge, receiver
+
+
+def test_an_agent_whose_calls_all_fail_is_told_of_and_then_that_it_is_over(running: tuple[Bridge, Receiver], tmp_path: Path) -> None:
+    (bridge, _), now_s = running, [START_S]
+    with run_receiver() as receiver:
+        notify = Notify([Channel("ops", "webhook", url=receiver.url)], conditions=Thresholds(least_calls=5))
         notifier = Notifier(notify, tmp_path / "notices.json", "here", lambda: scrape(bridge), {}, lambda: now_s[0])
 
         def look(seconds: float) -> None:
@@ -105,37 +122,36 @@ def test_an_agent_whose_calls_all_fail_is_told_of_and_then_that_it_is_over(tmp_p
             notifier.look()
 
         notifier.look()
-        call(bridge, "provider", 25)
-        wait_until(lambda: count(bridge, "upstream") == 25)
+        call(bridge, "unlucky", "provider", 6)
+        wait_until(lambda: count(bridge, "upstream") == 6)
         look(30)
         look(30)
         assert receiver.got == []
         look(30)
         wait_until(lambda: told(receiver, "WeighbridgeAgentFailingFast") == [("firing", "unlucky")])
         Provider.is_well.set()
-        call(bridge, "provider", 5)
-        wait_until(lambda: count(bridge, "ok") == 5)
+        call(bridge, "unlucky", "provider", 2)
+        wait_until(lambda: count(bridge, "ok") == 2)
         look(30)
         look(300)
         wait_until(lambda: told(receiver, "WeighbridgeAgentFailingFast") == [("firing", "unlucky"), ("resolved", "unlucky")])
-        assert told(receiver, "WeighbridgeUpstreamFailingFast") == [("firing", ""), ("resolved", "")]
+        wait_until(lambda: told(receiver, "WeighbridgeUpstreamFailingFast") == [("firing", ""), ("resolved", "")])
         notifier.close()
-        shown = {family.name for family in scrape(bridge)}
-    missing = {figure.name for figure in FIGURES if figure.name.removesuffix("_total") not in shown}
-    assert missing <= {figure.name for figure in OF_EVALUATORS}
 
 
-def test_a_running_weighbridge_tells_by_itself_and_shows_what_it_told(tmp_path: Path) -> None:
-    with run_receiver() as receiver, socket.create_server(("127.0.0.1", 0)) as listener:
-        redis = f"redis://127.0.0.1:{listener.getsockname()[1]}"
-        listener.close()  # the ledger is away, so that calls under a budget are refused, and that is our own failure
-        notify = {"channels": [{"name": "ops", "kind": "webhook", "url": receiver.url}], "every_s": 1}
-        with serve(tmp_path, budgets=[{"name": "all", "usd": 5}], ledger={"redis": redis}, notify=notify) as bridge:
-            wait_until(lambda: any(family.name == "weighbridge_pulse_age_seconds" for family in scrape(bridge)))
-            call(bridge, "demo", 4)
-            wait_until(lambda: told(receiver, "WeighbridgeOwnErrors") == [("firing", "")])
-            (row,) = [one for one in bridge.look("/api/alerts")["rows"] if one["alert"] == "WeighbridgeOwnErrors"]
-            assert (row["state"], row["severity"], row["value"]) == ("firing", "critical", 4)
-            with urllib.request.urlopen(f"{bridge.admin}/", timeout=20) as response:
-                page = response.read().decode()
-            assert "What is wrong now" in page and "itself fails calls" in page
+def test_what_the_conditions_ask_for_is_shown_by_a_running_weighbridge(running: tuple[Bridge, Receiver]) -> None:
+    bridge, _ = running
+    call(bridge, "unlucky", "provider", 1)
+    asked = {figure.name.removesuffix("_total") for figure in FIGURES} - {figure.name.removesuffix("_total") for figure in OF_EVALUATORS}
+    wait_until(lambda: asked <= {family.name for family in scrape(bridge)})
+
+
+def test_a_running_weighbridge_tells_by_itself_and_shows_what_it_told(running: tuple[Bridge, Receiver]) -> None:
+    bridge, receiver = running
+    call(bridge, "broke", "demo", 4)
+    wait_until(lambda: told(receiver, "WeighbridgeOwnErrors") == [("firing", "")])
+    (row,) = [one for one in bridge.look("/api/alerts")["rows"] if one["alert"] == "WeighbridgeOwnErrors"]
+    assert (row["state"], row["severity"], row["value"]) == ("firing", "critical", 4)
+    with urllib.request.urlopen(f"{bridge.admin}/", timeout=20) as response:
+        page = response.read().decode()
+    assert "What is wrong now" in page and "itself fails calls" in page

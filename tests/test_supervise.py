@@ -56,6 +56,17 @@ class Bridge:
         with urllib.request.urlopen(self.admin + path, timeout=20) as response:
             return json.load(response)
 
+    def wait_for_both_planes(self) -> None:
+        """Until the control plane has heard of the data plane: what the data plane sends it before that is lost."""
+
+        def are_there() -> bool:
+            try:
+                return self.look("/readyz")["status"] == "ready"
+            except OSError:  # not served yet, or a 503
+                return False
+
+        wait_until(are_there)
+
     def wait_for_calls(self, number: int, seconds: float = 20) -> list[dict]:
         """The recorded calls, once the admin API knows `number` of them."""
         deadline = time.monotonic() + seconds

@@ -86,8 +86,7 @@ def find(collector: Collector, agent: str) -> tuple[Any, list[Any]]:
 def test_calls_arrive_as_spans(tmp_path: Path, protocol: str) -> None:
     with KINDS[protocol]() as collector, serve_moody() as (url, sent):
         settings = {
-            "otlp": {"endpoint": collector.endpoint, "protocol": protocol, "propagate": True, "content": True, "metrics": True},
-            "capture": {"content": True},
+            "otlp": {"endpoint": collector.endpoint, "protocol": protocol, "propagate": True, "metrics": True},
             "upstreams": {"moody": {"url": url, "prices": "openai", "retry": {"when": ["overloaded"], "backoff_s": 0.0, "least": 9}}},
             "budgets": [{"name": "purse", "match": {"agent": "poor"}, "tokens": 1}],
         }
@@ -102,8 +101,8 @@ def test_calls_arrive_as_spans(tmp_path: Path, protocol: str) -> None:
         told = read_attributes(refused)
         assert not none and told["error.type"] == told["weighbridge.outcome"] and told["error.type"].startswith("policy_")
         assert refused.status.code == 2 and [event.name for event in refused.events] == ["weighbridge.refused"]
-        points = collector.metrics["gen_ai.client.token.usage"].histogram.data_points  # the last word, at the end
-        assert sum(point.sum for point in points if read_attributes(point)["upstream"] == "moody") == 150
+        (build,) = collector.metrics["weighbridge_build_info"].gauge.data_points
+        assert build.as_int == 1
 
 
 def check_attempts(call: Any, attempts: list[Any], sent: list[str]) -> None:
@@ -114,8 +113,7 @@ def check_attempts(call: Any, attempts: list[Any], sent: list[str]) -> None:
     told = read_attributes(second)
     assert (told["gen_ai.usage.input_tokens"], told["gen_ai.usage.cache_read.input_tokens"], told["gen_ai.usage.output_tokens"]) == (120, 100, 30)
     assert (told["gen_ai.response.model"], told["weighbridge.task.id"], told["weighbridge.cost.usd"] > 0) == (ANSWER["model"], "haul", True)
-    assert json.loads(told["gen_ai.input.messages"])[0]["parts"][0]["content"] == ASK["messages"][0]["content"]
-    assert json.loads(told["gen_ai.output.messages"])[0]["parts"] == [{"type": "text", "content": "hello"}]
+    assert not [name for one in (call, *attempts) for name in read_attributes(one) if "messages" in name]
     assert call.start_time_unix_nano <= first.start_time_unix_nano <= first.end_time_unix_nano <= second.start_time_unix_nano
     assert second.end_time_unix_nano <= call.end_time_unix_nano
 

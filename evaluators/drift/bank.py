@@ -10,12 +10,18 @@ chapter 8), a bet's mean over it is an e-value, and its product over time is a m
 
 How they are summed.
 M_t = (M_{t-1} + 1) e_t is the Shiryaev-Roberts sum over every possible time of change: an e-detector (Shin, Ramdas and Rinaldo,
-*E-detectors*, arXiv 2203.03532, definition 2.2 and theorem 2.4), whose mean while nothing changes is t.
-Any weighted mean of e-detectors is one; stopped at 1/alpha its average run length is at least 1/alpha.
+*E-detectors*, arXiv 2203.03532), as M_t - t is a martingale; stopped when it first reaches 1/alpha, its average run length is at least 1/alpha.
+A weighted mean of e-detectors is one too.
 
-What it takes: the values of a stream, given which cells the first ones made, are exchangeable while nothing changes.
-Bursts and trends break that; `tempering` says what is done about it.
-A feature with ties (a rate that is mostly zero) differs from a continuous one by at most one part in n + 1 of its chance, and n grows.
+What that takes, and where it bends:
+- The answers of a stream, given the first ones, are exchangeable while nothing changes.
+  Bursts and trends break that; `tempering` says what is done about bursts, and a trend is a change.
+- A feature by itself: exact for continuous values.
+  One with ties (a rate that is mostly zero) differs by at most one part in n + 1 of its chance, and n grows.
+- All features in one mean: at every fixed time its mean is exactly t.
+  For the time of an alarm the step from one to all needs that a feature's next cell is no more predictable from the other features' past than
+  from its own; with a reference of n answers it is by an error of order 1/sqrt(n), with mean zero.
+- Nothing here is fitted to a benchmark's threshold: an alarm is M >= 1/alpha.
 """
 
 from __future__ import annotations
@@ -31,8 +37,8 @@ MOST_UNKNOWN = 0.5
 class Bank:
     """The state of each known feature's e-detector.
 
-    `upto` says for each edge how many spacings and values stand at or below it; `sums` is features by bets; `recent` the evidence since the
-    answer in `starts`, where there was last none (CUSUM; Page 1954): the estimate of the start; `powers` what tempering leaves of a bet.
+    `upto` says for each edge how many spacings and values stand at or below it; `sums` is features by bets; `powers` what
+    tempering leaves of a bet.
     """
 
     def __init__(self, first: np.ndarray) -> None:
@@ -51,39 +57,32 @@ class Bank:
             self.upto[row, 1] = 1
             self.upto[row, -1] += 1
         self.sums = np.zeros((features, len(bets.DENSITIES)))
-        self.recent = np.zeros((features, len(bets.DENSITIES)))
-        self.starts = np.zeros((features, len(bets.DENSITIES)), np.int32)
         self.powers = np.ones((features, 1))
-        self._rows = np.arange(features)
+        self.rows = np.arange(features)
 
     def count(self, values: np.ndarray) -> np.ndarray:
         """Each value's e-values (known features by bets), and takes the values into the reference; a value not known says nothing."""
         values = values[self.index]
         above = values[:, None] > self.edges
-        cell = above.sum(axis=1)
+        cell = np.count_nonzero(above, axis=1)
         missing = cell == 0
         cell[missing] = 1
-        ends = self.upto[self._rows, cell], self.upto[self._rows, cell - 1]
         total = self.upto[:, -1]
-        factors = bets.average(1 - ends[0] / total, 1 - ends[1] / total)
+        factors = bets.average(1 - self.upto[self.rows, cell] / total, 1 - self.upto[self.rows, cell - 1] / total)
         if missing.any():
             above[missing] = True
             factors[missing] = 1.0
         self.upto += ~above
         return factors
 
-    def bet(self, values: np.ndarray, at: int) -> None:
-        """Plays the bets on the values of answer number `at`."""
+    def bet(self, values: np.ndarray) -> None:
+        """Plays the bets on one answer's values."""
         factors = self.count(values)
-        tempered = self.powers[:, 0] < 1
-        if tempered.any():
+        if len(tempered := np.flatnonzero(self.powers[:, 0] < 1)):
             factors[tempered] **= self.powers[tempered]
-        np.copyto(self.starts, at, where=self.recent <= 1)
-        np.maximum(self.recent, 1, out=self.recent)
-        self.recent *= factors
         self.sums += 1
         self.sums *= factors
 
     def evidence(self) -> np.ndarray:
         """The mean over the bets of each known feature's sums; while nothing changes its mean is the number of answers watched."""
-        return self.sums.mean(axis=1)
+        return self.sums.sum(axis=1) / self.sums.shape[1]

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from evaluators.drift.bank import Bank
+from evaluators.drift.direction import Direction
+from evaluators.drift.fingerprint import SIZE
 from evaluators.drift.rates import Rates
 from evaluators.drift.settings import Settings
 from evaluators.drift.tempering import estimate_times
 
-FEATURES_SHARE = 0.6
-RECENT_ANSWERS = 64
+# The parts of the evidence; they sum to one.
+FEATURES_SHARE, FLAGS_SHARE, DIRECTION_SHARE = 0.3, 0.3, 0.4
+RECENT_ANSWERS = 200
+# The direction takes the stream for as bursty as this share of the features is at most.
+_BURSTY_SHARE = 0.9
+_SLACK, _MOST_STEP = 0.25, 2.0
+# For a feature or flag that never varied: less than this is no step.
+_LEAST_DEVIATION = 0.05
 
 
 class Baseline:
@@ -19,82 +29,113 @@ class Baseline:
     `rows` holds the warm-up in its order until the bursts are known; `recent` the last answers since; `means` of all of the warm-up.
     """
 
-    def __init__(self, settings: Settings, outputs: int, prompts: int, flags: int) -> None:
-        """How many features there are of outputs and of prompts, in this order, and how many flags."""
+    def __init__(self, settings: Settings, outputs: int, prompts: int, texts: int, weights: Sequence[float]) -> None:
+        """How many features there are of outputs and of prompts, in this order; the first `texts` are of the text alone; the flags' weights."""
         self.settings = settings
+        self.weights = np.array(weights)
         self.outputs = outputs
-        features = outputs + prompts
-        self.features = features
+        self.texts = texts
+        features = self.features = outputs + prompts
         self.answers = 0
-        self.rows = np.zeros((settings.warmup, features + flags), np.float32)
-        self.recent = np.zeros((RECENT_ANSWERS, features + flags), np.float32)
-        self.means = np.zeros(features + flags)
+        self.rows = np.zeros((settings.warmup, features + len(weights)), np.float32)
+        self.sketches = np.zeros((settings.warmup, SIZE), np.uint8)
+        self.recent = np.zeros((RECENT_ANSWERS, features + len(weights)), np.float16)
+        self.means = np.zeros(features + len(weights))
+        self.deviations = np.ones(features + len(weights))
         self.bank: Bank | None = None
         self.rates: Rates | None = None
+        self.direction: Direction | None = None
 
-    def update(self, values: np.ndarray, flags: np.ndarray) -> float:
-        """Takes one answer in; returns the evidence, 0 while learning."""
+    def update(self, values: np.ndarray, flags: np.ndarray, sketched: np.ndarray) -> None:
+        """Takes one answer in."""
         at = self.answers
         self.answers += 1
         row = np.concatenate([values, flags]).astype(np.float32)
         values = row[: self.features]  # rounded as the rows are that the cells were set by, or equal values would not be
         if at >= self.settings.warmup:
             self.recent[at % RECENT_ANSWERS] = row
-            self.bank.bet(values, self.answers)
-            self.rates.bet(self.rates.turn(flags), self.answers)
-            return self.evidence()
+            self.bank.bet(values)
+            self.rates.bet(self.rates.turn(flags))
+            self.direction.bet(np.concatenate([values[: self.texts], sketched]))
+            return
         self.rows[at] = row
+        self.sketches[at] = sketched
         if at >= self.settings.first:
             self.bank.count(values)
-            self.rates.count(self.rates.turn(flags))
         elif self.answers == self.settings.first:
-            first = self.rows[: self.answers]
-            self.bank = Bank(first[:, : self.features])
-            self.rates = Rates(first[:, self.features :] > 0)
+            self.bank = Bank(self.rows[: self.answers, : self.features])
+            own = self.bank.index < self.outputs
+            self.shares = FEATURES_SHARE / max(1, own.sum()) * own
         if self.answers == self.settings.warmup:
             self._finish()
-        return 0.0
 
     def _finish(self) -> None:
         known = ~np.isnan(self.rows)
         self.means = np.where(known, self.rows, 0).sum(axis=0) / np.maximum(1, known.sum(axis=0))
-        self.bank.powers = 1 / estimate_times(self.rows[:, self.bank.index])[:, None]
+        deviations = np.sqrt(np.where(known, (self.rows - self.means) ** 2, 0).sum(axis=0) / np.maximum(1, known.sum(axis=0)))
+        self.deviations = np.maximum(deviations, _LEAST_DEVIATION)
+        times = estimate_times(self.rows[:, self.bank.index])
+        self.bank.powers = 1 / times[:, None]
+        self.rates = Rates(self.rows[:, self.features :] > 0, self.weights)
         turned = np.array([self.rates.turn(row > 0) for row in self.rows[:, self.features :]])
         self.rates.powers = 1 / estimate_times(turned.astype(float))[:, None]
-        self.rows = self.rows[:0]
+        self.rates.lay_out()
+        sketched = np.concatenate([self.rows[:, : self.texts], self.sketches], axis=1)
+        varied = times[deviations[self.bank.index] > 0]
+        self.direction = Direction(sketched, float(np.quantile(varied, _BURSTY_SHARE)) if len(varied) else 1.0)
+        self.rows, self.sketches = self.rows[:0].copy(), self.sketches[:0].copy()  # a mere slice would keep all of it
 
     def weigh_features(self) -> np.ndarray:
         """Each known output feature's part of the evidence."""
-        own = self.bank.index < self.outputs
-        return FEATURES_SHARE / max(1, own.sum()) * self.bank.evidence() * own
+        return self.shares * self.bank.evidence()
 
     def weigh_flags(self) -> np.ndarray:
         """Each flag's part of the evidence, the pooled flag last."""
-        return (1 - FEATURES_SHARE) * self.rates.weights * self.rates.evidence()
+        return FLAGS_SHARE * self.rates.weights * self.rates.evidence()
 
     def input_evidence(self) -> float:
         """The evidence that the prompts are no longer what they were."""
         prompts = self.bank.index >= self.outputs
         return float(self.bank.evidence()[prompts].mean()) if prompts.any() else 0.0
 
-    def evidence(self) -> float:
-        return float(self.weigh_features().sum() + self.weigh_flags().sum())
+    def evidence(self) -> tuple[float, float]:
+        """The evidence by theory and the calibrated one, 0 while learning."""
+        if self.direction is None:
+            return 0.0, 0.0
+        shared = float(self.shares @ self.bank.evidence() + FLAGS_SHARE * (self.rates.weights @ self.rates.evidence()))
+        paid, bare = (DIRECTION_SHARE * self.direction.evidence()).tolist()
+        return shared + paid, shared + bare
 
     def clear(self) -> None:
         """Forgets the evidence, keeps the baseline."""
-        for each in (self.bank, self.rates):
-            each.sums[:] = each.recent[:] = 0
+        for each in (self.bank, self.rates, self.direction):
+            each.sums[:] = 0
 
     def find_start(self) -> int:
         """The answer at which the strongest evidence began."""
-        features, flags = self.weigh_features(), self.weigh_flags()
-        strongest, place = (self.bank, features.argmax()) if features.max() > flags.max() else (self.rates, flags.argmax())
-        return int(strongest.starts[place][strongest.recent[place].argmax()])
+        if self.is_spread():
+            return self.answers - self.direction.find_start()
+        features, flags = self.weigh_features(), self.weigh_flags()[:-1]
+        column = self.bank.index[features.argmax()] if features.max() > flags.max() else self.features + flags.argmax()
+        number = min(self.answers - self.settings.warmup, RECENT_ANSWERS)
+        values = self.recent[(self.answers - 1 - np.arange(number)) % RECENT_ANSWERS, column].astype(float)
+        steps = np.nan_to_num((values - self.means[column]) / self.deviations[column]).clip(-_MOST_STEP, _MOST_STEP)
+        # The largest sum of the newest steps, up or down, less a quarter of a deviation each (CUSUM; Page 1954).
+        ends = [np.cumsum(side * steps - _SLACK) for side in (1, -1)]
+        return self.answers - int(max(ends, key=np.max).argmax())
+
+    def weigh_spread(self) -> float:
+        """The direction's part of the evidence."""
+        return DIRECTION_SHARE * float(self.direction.evidence().max())
+
+    def is_spread(self) -> bool:
+        """Whether the evidence is of many small moves together rather than of one feature or flag."""
+        return self.weigh_spread() > max(self.weigh_features().max(), self.weigh_flags().max())
 
     def average_since(self, began: int) -> np.ndarray:
         """The mean of each feature and flag over the last answers since `began`, not before the watch and at most RECENT_ANSWERS of them."""
         number = min(self.answers - max(began, self.settings.warmup + 1) + 1, RECENT_ANSWERS)
         places = (self.answers - 1 - np.arange(number)) % RECENT_ANSWERS
-        rows = self.recent[places]
+        rows = self.recent[places].astype(float)
         known = ~np.isnan(rows)
         return np.where(known, rows, 0).sum(axis=0) / np.maximum(1, known.sum(axis=0))

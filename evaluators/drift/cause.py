@@ -22,6 +22,10 @@ def find_moves(baseline: Baseline, names: Sequence[str], began: int) -> tuple[Mo
     parts = np.zeros(len(names))
     parts[baseline.bank.index[baseline.bank.index < baseline.outputs]] = baseline.weigh_features()[baseline.bank.index < baseline.outputs]
     parts[baseline.outputs :] = baseline.weigh_flags()[: len(names) - baseline.outputs]
+    if baseline.is_spread():
+        # No feature has enough evidence by itself: those are named that weigh most in the direction.
+        pull = baseline.direction.pull(baseline.texts)
+        parts[: baseline.texts] += baseline.weigh_spread() * pull / max(pull.sum(), np.finfo(float).tiny)
     since = baseline.average_since(began)
     moves = []
     for index in np.argsort(-parts)[:MOST_MOVES]:

@@ -12,19 +12,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluators.drift import cause, features, figures
+from evaluators.drift import cause, features, figures, prompts, verdicts
+from evaluators.drift import flags as raised
 from evaluators.drift.alarm import Alarm
 from evaluators.drift.baseline import Baseline
+from evaluators.drift.fingerprint import sketch
 from evaluators.drift.flags import raise_flags
 from evaluators.drift.reading import read
 from evaluators.drift.settings import Settings
 from evaluators.drift.verdicts import Verdicts
 from evaluators.drift.witness import Witness
-from evaluators.drift import flags as raised
 
 LEARNING, WATCHING, ALARMED = "learning", "watching", "alarmed"
+CERTAIN, LIKELY = "certain", "likely"
 FEATURE_NAMES = (*features.NAMES, *figures.NAMES)
-PROMPT_CHARACTERS = 2_000
+FLAG_WEIGHTS = (*raised.WEIGHTS, *(verdicts.WEIGHT for _ in range(verdicts.PLACES)))
 # How sure it must be that the prompts moved before an alarm says so.
 INPUT_ALPHA = 0.01
 
@@ -56,24 +58,30 @@ class Detector:
     def _begin(self) -> None:
         self.version += 1
         self.alarm: Alarm | None = None
-        self.evidence = 0.0
+        self.evidence = self.likelihood = 0.0
         self.verdicts = Verdicts()
         self.witness = Witness()
-        self.answers = Baseline(self.settings, len(FEATURE_NAMES), len(features.LENGTHS), len(raised.NAMES) + self.verdicts.places)
+        self.answers = Baseline(self.settings, len(FEATURE_NAMES), len(prompts.NAMES), len(features.NAMES), FLAG_WEIGHTS)
 
     def update(self, text: str, meta: Mapping) -> Alarm | None:
         """One answer. `meta` may hold: prompt, finish_reason, verdicts (names of what other evaluators found wrong), id, the figures named in
-        `figures` and the facts named in `witness`. Returns the alarm once, when it is raised."""
-        if self.alarm is not None:
+        `figures` and the facts named in `witness`. Returns an alarm once, when it is raised; after a likely one a certain one may follow."""
+        if self.alarm is not None and self.alarm.severity == CERTAIN:
             return None
         reading = read(text)
-        values = np.concatenate([features.measure(reading), figures.weigh(len(text), meta), _measure_prompt(meta.get("prompt"))])
+        values = np.concatenate([features.measure(reading), figures.weigh(len(text), meta), prompts.measure(meta.get("prompt"))])
         flags = np.array([*raise_flags(reading, meta.get("finish_reason")), *self.verdicts.place(meta.get("verdicts", ()))])
-        self.evidence = self.answers.update(values, flags)
-        self.witness.note(text, meta, self.answers.answers, self.state == LEARNING)
-        if self.evidence < 1 / self.settings.alpha:
+        learning = self.state == LEARNING
+        self.answers.update(values, flags, sketch(reading))
+        self.evidence, self.likelihood = self.answers.evidence()
+        self.witness.note(text, meta, self.answers.answers, learning)
+        threshold = 1 / self.settings.alpha
+        if self.evidence >= threshold:
+            self.alarm = self._name(CERTAIN)
+        elif self.settings.sensitive and self.alarm is None and self.likelihood >= threshold:
+            self.alarm = self._name(LIKELY)
+        else:
             return None
-        self.alarm = self._name("certain")
         return self.alarm
 
     def _name(self, severity: str) -> Alarm:
@@ -86,7 +94,7 @@ class Detector:
             kind=kind,
             at=self.answers.answers,
             began=began,
-            evidence=self.evidence,
+            evidence=self.evidence if severity == CERTAIN else self.likelihood,
             threshold=1 / self.settings.alpha,
             baseline=self.version,
             moves=cause.find_moves(self.answers, names, began),
@@ -113,13 +121,6 @@ class Detector:
     def dismiss(self) -> None:
         """The alarm was false, or the change was undone: the old baseline stays, and the evidence begins again."""
         self.alarm = None
-        self.evidence = 0.0
+        self.evidence = self.likelihood = 0.0
         if self.state == WATCHING:
             self.answers.clear()
-
-
-def _measure_prompt(prompt: str | None) -> np.ndarray:
-    return _NO_PROMPT if prompt is None else features.measure_lengths(read(prompt[:PROMPT_CHARACTERS]))
-
-
-_NO_PROMPT = np.full(len(features.LENGTHS), np.nan)

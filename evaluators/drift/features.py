@@ -20,7 +20,10 @@ LENGTHS = (
     "length", "words", "lines", "sentences", "word length", "sentence length", "vocabulary", "line length", "capitals", "digits", "spaces",
     "line breaks", "beyond ascii", "first line length", "last line length", "capitals a word", "first words a sentence",
 )  # fmt: skip
-ENDS = ("opens with a capital", "opens with a digit", "opens with a mark", "ends with a full stop", "ends with a letter", "ends with a mark", "ends with a question")
+ENDS = (
+    "opens with a capital", "opens with a digit", "opens with a mark",
+    "ends with a full stop", "ends with a letter", "ends with a mark", "ends with a question",
+)  # fmt: skip
 
 NAMES = (
     *LENGTHS,
@@ -54,11 +57,6 @@ def measure(reading: Reading) -> np.ndarray:
     out[_MARKS_AT:] *= 1000.0 / size
     np.sqrt(out[_MARKS_AT:], out=out[_MARKS_AT:])
     return out
-
-
-def measure_lengths(reading: Reading) -> np.ndarray:
-    """The vector of LENGTHS alone."""
-    return np.array(_take_lengths(reading, np.bincount(reading.data, minlength=256)))
 
 
 def _take_lengths(reading: Reading, histogram: np.ndarray) -> list[float]:

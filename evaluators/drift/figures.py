@@ -7,7 +7,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-NAMES = ("latency", "time to first chunk", "input tokens", "output tokens", "output tokens per input token", "characters per token", "reasoning tokens", "tool calls")
+NAMES = (
+    "latency", "time to first chunk", "input tokens", "output tokens", "output tokens per input token", "characters per token",
+    "reasoning tokens", "tool calls",
+)  # fmt: skip
 
 RATIOS = ("output tokens per input token", "characters per token")
 

@@ -17,6 +17,9 @@ NAMES = (
     "another language", "not finished by itself",
 )  # fmt: skip
 
+# How much each is watched for: the letters of all scripts together as much as any other.
+WEIGHTS = tuple(1 / len(SCRIPTS) if name.endswith(" letters") else 1.0 for name in NAMES)
+
 _OPENING_CHARACTERS = 220
 _TAIL_CHARACTERS = 24
 _LOOKED_BACK_CHARACTERS = 4_000
@@ -42,7 +45,7 @@ def raise_flags(reading: Reading, finish_reason: str | None) -> list[bool]:
         curly,
         _refuses(text[:_OPENING_CHARACTERS].lower()),
         _repeats(end),
-        any(token in text for token in CONTROL_TOKENS),
+        ("<" in text or "[" in text or "###" in text) and any(token in text for token in CONTROL_TOKENS),
         *_look_for_letters(text),
         reading.is_foreign,
         (finish_reason or "") not in _NATURAL_FINISHES,

@@ -1,12 +1,14 @@
 """The rates: an e-detector for each flag, which finds a fault that happens in a few answers of a hundred.
 
-A flag is raised with a base rate that the answers before say; a bet on the rate q multiplies by q/p where the flag is raised and by
-(1-q)/(1-p) where it is not, with p the base rate taken on the high side, (raised + 1/2) / (answers + 1).
+A flag is raised with a base rate that earlier answers say; a bet on the rate q multiplies by q/p where the flag is raised and by
+(1-q)/(1-p) where it is not, with p the base rate taken on the high side: (raised + sqrt(raised)/2 + 0.9) / (answers + 1.8).
 For a base rate not above p this is a supermartingale, so its Shiryaev-Roberts sum is an e-detector (see `bank`).
-That p stands above the true rate is likely, not certain: here the guarantee is an estimate's, and the benchmark's no-change streams are its test.
+That p stands above the true rate is likely, not certain: here the guarantee is as good as an estimate, and the benchmark's no-change streams
+are its test.
+The newest answers are not in p yet, so that a fault that has just begun does not hide itself.
 
 A fault that never happened before is the strongest evidence there is, whichever it is.
-So the flags that were rare at first are also read together, as one: "a fault that is rare here".
+So the flags that were never raised in the warm-up are also read together, as one.
 """
 
 from __future__ import annotations
@@ -18,49 +20,61 @@ BETS = np.array([0.03, 0.1, 0.3, 0.8])
 _LEAST_RISE = 1.5
 _FALL = 0.4
 _MOST = 0.95
-_RARE = 0.02
-_WEIGHTS = np.array([0.24, 0.24, 0.24, 0.18, 0.1])
-POOLED_WEIGHT = 0.25
+_WEIGHTS = np.array([0.225, 0.225, 0.225, 0.225, 0.1])
+_PRIOR = 0.9
+_CAUTION = 0.5
+HELD_ANSWERS = 50
+POOLED_WEIGHT = 0.35
 
 
 class Rates:
-    """The state of each flag's e-detector: `raised` and `answers` counted so far, `sums` flags by bets, with `recent` and `starts` as in `Bank`; the last flag is the pooled one."""
+    """The state of each flag's e-detector; the last flag is the pooled one.
 
-    def __init__(self, first: np.ndarray) -> None:
-        """`first` are the first answers' flags, answers by flags."""
-        self.usual = first.mean(axis=0) > 0.5
-        turned = first ^ self.usual
-        self.is_rare = turned.mean(axis=0) <= _RARE
-        flags = first.shape[1] + 1
-        self.raised = np.append(turned.sum(axis=0), (turned & self.is_rare).any(axis=1).sum()).astype(float)
-        self.answers = float(len(first))
+    `raised` and `answers` are counted; `held` counts the newest answers' flags, up to HELD_ANSWERS of them, and `waiting` those before, which
+    are not counted yet either; `sums` is flags by bets; `weights` of the flags sum to one.
+    """
+
+    def __init__(self, warmup: np.ndarray, weights: np.ndarray) -> None:
+        """`warmup` are its answers' flags, answers by flags; `weights` say how much each flag is watched for, in any unit."""
+        self.usual = warmup.mean(axis=0) > 0.5
+        self.is_new = ~(warmup ^ self.usual).any(axis=0)
+        flags = warmup.shape[1] + 1
+        self.raised = np.append((warmup ^ self.usual).sum(axis=0), 0.0)
+        self.answers = float(len(warmup))
+        self.held = np.zeros(flags)
+        self.waiting = np.zeros(flags)
+        self.watched = 0
         self.sums = np.zeros((flags, len(_WEIGHTS)))
-        self.recent = np.zeros((flags, len(_WEIGHTS)))
-        self.starts = np.zeros((flags, len(_WEIGHTS)), np.int32)
         self.powers = np.ones((flags, 1))
-        self.weights = np.append(np.full(flags - 1, (1 - POOLED_WEIGHT) / (flags - 1)), POOLED_WEIGHT)
+        self.weights = np.append(weights * ((1 - POOLED_WEIGHT) / weights.sum()), POOLED_WEIGHT)
+        self.lay_out()
 
     def turn(self, flags: np.ndarray) -> np.ndarray:
         """The flags as departures from what is usual here, and the pooled one last."""
-        turned = flags ^ self.usual
-        return np.append(turned, (turned & self.is_rare).any())
+        turned = np.zeros(len(flags) + 1, bool)
+        np.not_equal(flags, self.usual, out=turned[:-1])
+        turned[-1] = (turned[:-1] & self.is_new).any()
+        return turned
 
-    def count(self, flags: np.ndarray) -> np.ndarray:
-        """Each flag's e-values (flags by bets) for `flags` as turned; takes them into the base rates."""
-        base = ((self.raised + 0.5) / (self.answers + 1))[:, None]
-        shares = np.concatenate([np.minimum(np.maximum(BETS, _LEAST_RISE * base), _MOST), _FALL * base], axis=1)
-        factors = np.where(flags[:, None], shares / base, (1 - shares) / (1 - base))
-        self.raised += flags
-        self.answers += 1
-        return factors
-
-    def bet(self, flags: np.ndarray, at: int) -> None:
-        factors = self.count(flags) ** self.powers
-        np.copyto(self.starts, at, where=self.recent <= 1)
-        np.maximum(self.recent, 1, out=self.recent)
-        self.recent *= factors
+    def bet(self, flags: np.ndarray) -> None:
+        """Plays the bets on one answer's `flags`, as turned."""
         self.sums += 1
-        self.sums *= factors
+        self.sums *= np.where(flags[:, None], self.rise, self.fall)
+        self.held += flags
+        self.watched += 1
+        if self.watched % HELD_ANSWERS == 0:
+            self.raised += self.waiting
+            self.answers += HELD_ANSWERS if self.watched > HELD_ANSWERS else 0
+            self.waiting, self.held = self.held, np.zeros_like(self.held)
+            self.lay_out()
+
+    def lay_out(self) -> None:
+        """The factors of a flag raised and of one that is not, from the base rates and the powers."""
+        base = (self.raised + _CAUTION * np.sqrt(self.raised) + _PRIOR) / (self.answers + 2 * _PRIOR)
+        base = np.minimum(base, _MOST / _LEAST_RISE)[:, None]
+        shares = np.concatenate([np.minimum(np.maximum(BETS, _LEAST_RISE * base), _MOST), _FALL * base], axis=1)
+        self.rise = (shares / base) ** self.powers
+        self.fall = ((1 - shares) / (1 - base)) ** self.powers
 
     def evidence(self) -> np.ndarray:
         return self.sums @ _WEIGHTS

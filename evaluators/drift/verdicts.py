@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 PLACES = 16
+# How much each place is watched for, beside a flag of one's own.
+WEIGHT = 0.1
 
 
 class Verdicts:
     """`names` in the order they came; those beyond PLACES share the last one."""
-
-    places = PLACES
 
     def __init__(self) -> None:
         self.names: list[str] = []

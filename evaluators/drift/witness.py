@@ -59,3 +59,18 @@ class Witness:
         """Examples of before and since: those since `began`, the newest ones."""
         after = [(identity, text) for at, identity, text in self.after if at >= began][-EXAMPLES:]
         return tuple(self.before), tuple(after)
+
+    def dump(self, with_examples: bool) -> dict:
+        """What JSON holds of it; the texts only `with_examples`."""
+        return {
+            "seen": self.seen,
+            "recent": list(self.recent),
+            "before": self.before if with_examples else [],
+            "after": list(self.after) if with_examples else [],
+        }
+
+    def load(self, dumped: dict) -> None:
+        self.seen = dumped["seen"]
+        self.recent.extend((at, facts) for at, facts in dumped["recent"])
+        self.before = [(identity, text) for identity, text in dumped["before"]]
+        self.after.extend((at, identity, text) for at, identity, text in dumped["after"])

@@ -1,5 +1,7 @@
 """The words and patterns that the features and the flags look for: fixed beforehand, the same for every stream."""
 
+# ruff: noqa: SIM905 (words in a line of prose are easier to read and to add to than a list)
+
 from __future__ import annotations
 
 import re
@@ -27,7 +29,10 @@ _SHARED = {word for word in set().union(*LANGUAGES.values()) if sum(word in word
 LANGUAGE_OF = {word: name for name, words in LANGUAGES.items() for word in words if word not in _SHARED}
 
 # A refusal has one of the hints, and then the pattern decides; most answers have none, so the pattern seldom runs.
-REFUSAL_HINTS = ("sorry", "can't", "cannot", "can not", "unable", "not able", "apolog", "an ai", "decline", "appropriate", "won't", "will not", "comfortable", "against my")
+REFUSAL_HINTS = (
+    "sorry", "can't", "cannot", "can not", "unable", "not able", "apolog", "an ai", "decline", "appropriate", "won't", "will not",
+    "comfortable", "against my",
+)  # fmt: skip
 REFUSAL = re.compile(
     r"\b(?:i(?:'m| am) (?:sorry|unable|not able|afraid)|i (?:can(?:'t|not| not)|won't|will not|must decline|do not feel comfortable|apologi[sz]e)|"
     r"(?:my )?apologies|sorry, (?:but )?i|as an ai|i'm just an ai|(?:not |in)appropriate (?:or \w+ )?(?:for me )?to|"

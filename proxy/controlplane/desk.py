@@ -67,16 +67,18 @@ class Desk:
         except OrdersUnreadable as error:
             raise NotDone(503, "orders_unreadable", str(error)) from None
 
-    def give(self, order: Order) -> Done:
-        """Let an order hold; it takes the place of another one with the same scope."""
+    def give(self, order: Order, *, yields: bool = False) -> Done:
+        """Let an order hold; it takes the place of another one of its kind with the same scope, or `yields` to it."""
         order = msgspec.structs.replace(order, at_ns=self._clock_ns())
         orders = self.read()
-        others = [one for one in orders.orders if _scope(one) != _scope(order)]
+        others = [one for one in orders.orders if (one.kind, *_scope(one)) != (order.kind, *_scope(order))]
+        if yields and len(others) < len(orders.orders):
+            raise NotDone(409, "held", f"another order holds for {write_scope(order)}")
         _refuse_more(len(others), MOST_ORDERS, "orders hold; resume what need not be held up any more")
         return self._publish(orders, msgspec.structs.replace(orders, orders=[*others, order]), _tell(order, order.verb, order.at_ns))
 
     def resume(self, order: Order) -> Done:
-        """Lift the order with this very scope."""
+        """Lift every order with this very scope."""
         orders = self.read()
         others = [one for one in orders.orders if _scope(one) != _scope(order)]
         if len(others) == len(orders.orders):
@@ -84,6 +86,16 @@ class Desk:
             rest = f"orders hold for {held}" if held else "none holds at all"
             raise NotDone(404, "not_held", f"no order holds for {write_scope(order)}; {rest}")
         return self._publish(orders, msgspec.structs.replace(orders, orders=others), _tell(order, "resume", self._clock_ns()))
+
+    def end_past(self) -> list[Order]:
+        """Lift the orders whose time is up: those."""
+        ended = [one for one in self.read().orders if 0 < one.until_ns <= self._clock_ns()]
+        for order in ended:
+            orders = self.read()
+            others = [one for one in orders.orders if one != order]
+            event = msgspec.structs.replace(_tell(order, "resume", self._clock_ns()), reason="its time is up")
+            self._publish(orders, msgspec.structs.replace(orders, orders=others), event)
+        return ended
 
     def issue(self, key: Key, by: str) -> Done:
         """Let a key be known."""
@@ -183,8 +195,9 @@ def _scope(order: Order) -> tuple[str | None, str | None]:
 
 def _tell(order: Order, verb: str, at_ns: int) -> OrderEvent:
     return OrderEvent(
-        at_ns=at_ns, by=order.by, verb=verb, dimension=order.dimension, value=order.value, running=order.running, reason=order.reason or None
-    )
+        at_ns=at_ns, by=order.by, verb=verb, dimension=order.dimension, value=order.value, running=order.running, reason=order.reason or None,
+        until_ns=order.until_ns or None, tier=order.tier,
+    )  # fmt: skip
 
 
 def _refuse_more(number: int, most: int, advice: str) -> None:

@@ -19,6 +19,8 @@ from proxy.controlplane.loader import Loader
 from proxy.controlplane.metrics.pulse import collect_pulse
 from proxy.controlplane.samples import SampleReceiver
 from proxy.controlplane.show import write_scope
+from proxy.footprint import Footprint, measure
+from proxy.record import Pulse
 from proxy.toll.terms import UNITS, Balance
 
 MAX_ACCOUNTS = 200
@@ -40,6 +42,7 @@ def make_gauges(loader: Loader, receiver: SampleReceiver, estimator: Estimator) 
             yield _GAUGE("weighbridge_pulse_age_seconds", "Time since the data plane was last heard of.", age)
         if receiver.pulse is not None:
             yield from collect_pulse(receiver.pulse, receiver.worst_lag_ns)
+        yield from _collect_footprints(receiver.pulse)
         reader = loader.reader
         counters = (
             ("weighbridge_journal_lines_loaded", "Journal lines loaded into the database.", reader.lines),
@@ -74,6 +77,17 @@ def _collect_drops(receiver: SampleReceiver) -> Metric:
     dropped.add_metric(["samples", "estimator_behind"], receiver.dropped)
     dropped.add_metric(["samples", "malformed"], receiver.malformed)
     return dropped
+
+
+def _collect_footprints(pulse: Pulse | None) -> Iterator[Metric]:
+    """What both planes take of their machine."""
+    memory = _GAUGE("weighbridge_memory_bytes", "Resident memory of a plane.", labels=["plane"])
+    cpu = _COUNTER("weighbridge_cpu_seconds", "User and system time that a plane has taken since it started.", labels=["plane"])
+    planes = {"control": measure()} | ({"data": Footprint(pulse.memory_bytes, pulse.cpu_ns)} if pulse is not None else {})
+    for plane, taken in planes.items():
+        memory.add_metric([plane], taken.memory_bytes)
+        cpu.add_metric([plane], taken.cpu_ns / 1e9)
+    yield from (memory, cpu)
 
 
 def make_budget_gauges(balances: Balances, clock_ns: Callable[[], int] = time.time_ns) -> Callable[[], Iterator[Metric]]:

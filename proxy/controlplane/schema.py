@@ -1,10 +1,10 @@
 """The database's tables, derived from the structs of `proxy.record`, and the statements that fill them.
 
 `calls` has the fields of `Record` in their order; `calls_now` is `calls` with the corrections applied, and is what reports
-read: what an operator has said of a call's tokens or cost has the source `settled` there. `orders`, `tasks` and `reviews` hold what was
-ordered and decided, one row an event. Times are integers (nanoseconds since the Unix epoch, as in the journal); `started` is the same instant
-as a naive UTC TIMESTAMP, computed when it is read. There are no keys and no indexes: rows are appended, and exactly once because the
-position in the journal is committed together with them.
+read: what an operator has said of a call's tokens or cost has the source `settled` there. `orders`, `tasks`, `reviews` and `quarantines` hold what
+was ordered and decided, `alarms` what drift has found, one row an event. Times are integers (nanoseconds since the Unix epoch, as in the
+journal); `started` is the same instant as a naive UTC TIMESTAMP, computed when it is read. There are no keys and no indexes: rows are
+appended, and exactly once because the position in the journal is committed together with them.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ import typing
 
 import msgspec
 
-from proxy.record import Attempted, Correction, OrderEvent, Record, TaskEvent
+from proxy.record import AlarmEvent, Attempted, Correction, OrderEvent, Record, TaskEvent
 from proxy.reviewed import QuarantineEvent, ReviewEvent
 
 VERSION = 1  # of what the tables mean; a new column needs no new version, it is added to an older file
 _SQL_TYPES = {
     str: "VARCHAR", int: "BIGINT", float: "DOUBLE", bool: "BOOLEAN",
     dict[str, int]: "MAP(VARCHAR, BIGINT)", dict[str, str]: "MAP(VARCHAR, VARCHAR)",
-    list[Attempted]: "JSON",
+    list[Attempted]: "JSON", list[str]: "JSON", list[tuple[str, float, float]]: "JSON", list[tuple[str, str, str]]: "JSON",
 }  # fmt: skip
 STRUCTS: dict[str, type[msgspec.Struct]] = {
-    "calls": Record, "corrections": Correction, "orders": OrderEvent, "tasks": TaskEvent, "reviews": ReviewEvent,
+    "calls": Record, "corrections": Correction, "orders": OrderEvent, "tasks": TaskEvent, "alarms": AlarmEvent, "reviews": ReviewEvent,
     "quarantines": QuarantineEvent,
 }  # fmt: skip
 TOKENIZER = "tokenizer"  # the one that corrects estimates by itself; every other name is an operator's, whose word holds

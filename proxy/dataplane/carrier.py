@@ -165,7 +165,7 @@ class Carrier:
                 raise
             return failure
         relay, is_streamed = self.make_relay(sending, connection), sending.body is None
-        is_final = is_streamed or route.lane.is_plain
+        is_final = is_streamed or route.is_plain
         if is_final:
             carrier = receiver = relay
         elif may_hedge(call, route):

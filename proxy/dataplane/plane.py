@@ -35,6 +35,7 @@ from proxy.dataplane.samples import SampleSender
 from proxy.dataplane.settle import Settler
 from proxy.dataplane.till import Till
 from proxy.dataplane.weigher import Weigher
+from proxy.footprint import measure
 from proxy.log import open_log, redact_log
 from proxy.pricing.providers import Providers, load_book
 from proxy.record import Extended, Pulse
@@ -132,6 +133,7 @@ class DataPlane:
         self._gate.tick(time.time_ns())
         self.traffic.holding.tick()
         self._follower.catch_up_corrections()
+        taken = measure()
         in_flight, open_now = len(self.traffic.in_flight), self.traffic.opened - self._settler.closed
         self._samples.pulse(
             Pulse(
@@ -141,6 +143,7 @@ class DataPlane:
                 journal_lines=self._journal.lines, journal_bytes=self._journal.bytes, journal_waiting=self._journal.waiting,
                 journal_lost=self._journal.lost, upstream_connections=connections,
                 loop_lag_ns=self.beat.take_worst_ns(), estimates=self._settler.estimates, unread=self._settler.unread,
+                memory_bytes=taken.memory_bytes, cpu_ns=taken.cpu_ns,
                 upstreams=self.traffic.lanes.states(now), limits=self._gate.counts(),
             )
         )  # fmt: skip

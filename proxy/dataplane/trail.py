@@ -16,7 +16,8 @@ def enter_attempt(call: Call, before: tuple[Attempted, ...]) -> None:
     """An attempt is made now, after those `before`."""
     call.attempts += 1
     call.attempt_number, call.attempt_ns = call.attempts, time.time_ns()
-    call.trail += before
+    if before:
+        call.trail += before
 
 
 def close_attempt(call: Call, outcome: str, end_ns: int | None = None) -> Attempted:

@@ -87,9 +87,9 @@ class SseParser:
         if self._tail is None:
             if len(buffer) <= self._limit + 1:
                 return
-            self._head = bytes(buffer[:KEPT])
+            self._head = bytes(buffer[: min(KEPT, len(buffer) - 1)])  # but for the last byte: it may be half of an empty line
             self._tail = bytearray()
-            self._buffer = buffer = buffer[KEPT:]
+            self._buffer = buffer = buffer[len(self._head) :]
         if len(buffer) > 2 * KEPT:
             self._buffer = buffer[-KEPT:]
 

@@ -8,10 +8,10 @@ import duckdb
 import msgspec
 import pytest
 
-from proxy.config import Fleet as Settings
 from proxy.controlplane.events import Batch, Weighed, parse
 from proxy.controlplane.fleet import Fleet
 from proxy.controlplane.store import Loaded, Store
+from proxy.observing import Fleet as Settings
 from proxy.record import TaskEvent
 from tests.controlplane.conftest import START_NS, call
 
@@ -28,8 +28,11 @@ class Clock:
         return START_S + self.now_s
 
 
+ONE: Weighed = parse(call(0, duration_ns=10**9)[:-1], Batch())[1]
+
+
 def weigh(second: float, **other: object) -> Weighed:
-    return parse(call(0, **({"started_ns": START_NS + int(second * 1e9), "duration_ns": 10**9} | other))[:-1], Batch())[1]
+    return msgspec.structs.replace(ONE, started_ns=START_NS + int(second * 1e9), **other)
 
 
 def make_fleet(**settings: object) -> tuple[Fleet, Clock]:
@@ -81,10 +84,11 @@ def test_the_limit_grows_while_quiet_hours_pass() -> None:
     assert fleet.find("mornings").is_silent
 
 
-def test_of_very_many_agents_those_seen_last_are_known() -> None:
+def test_of_very_many_agents_those_seen_last_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.controlplane.fleet._MOST_AGENTS", 20)
     fleet, _ = make_fleet()
-    fleet.observe([weigh(number, agent=f"agent-{number}") for number in range(20_001)])
-    assert fleet.find("agent-0") is None and fleet.find("agent-5000") is not None and fleet.known == 20_001
+    fleet.observe([weigh(number, agent=f"agent-{number}") for number in range(21)])
+    assert fleet.find("agent-4") is None and fleet.find("agent-5") is not None and fleet.known == 21
 
 
 def tell(task: str, second: int, **other: object) -> bytes:

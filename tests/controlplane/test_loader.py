@@ -8,6 +8,7 @@ from collections import deque
 from pathlib import Path
 
 import duckdb
+import msgspec
 import pytest
 
 from proxy.config import Config, Journal
@@ -22,9 +23,9 @@ def config(tmp_path: Path) -> Config:
     return Config(state_dir=str(tmp_path))
 
 
-def make(config: Config, observed: list, waits: int = 10) -> Loader:
+def make(config: Config, observed: list, waits: int = 10, content: deque | None = None, follower: Follower | None = None) -> Loader:
     """A loader that never sleeps and stops after so many pauses."""
-    loader = Loader(config, [observed.extend], deque())
+    loader = Loader(config, [observed.extend], content or deque(), follower)
     pauses: list[float] = []
 
     def wait(seconds: float) -> bool:
@@ -153,3 +154,28 @@ def test_a_report_sees_the_call_just_made(config: Config, segments: Segments) ->
     loader.stop()
     thread.join(20)
     assert not thread.is_alive()
+
+
+class Follower:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.calls: list[bytes] = []
+        self.content: list = []
+
+    def take_calls(self, bodies: list[bytes]) -> None:
+        self.calls += bodies
+
+    def take_content(self, rows: list) -> None:
+        self.content += rows
+
+
+def test_a_follower_is_told_of_every_call_as_the_journal_has_it_and_of_content(config: Config, segments: Segments) -> None:
+    add(segments.begin(1), b"".join(call(number) for number in range(3)) + b"garbage\n")
+    content, follower = deque([("call-1", 1, "asked", "answered", "[]")]), Follower()
+    make(config, [], 2, content, follower).run()
+    assert [msgspec.json.decode(body)["id"] for body in follower.calls] == ["call-0", "call-1", "call-2"]
+    assert follower.content == [("call-1", 1, "asked", "answered", "[]")]
+    again = Follower()
+    make(config, [], 2, follower=again).run()  # after a restart nobody is told twice
+    assert not again.calls

@@ -70,6 +70,8 @@ METRICS: dict[str, tuple[str, ...]] = {
     "weighbridge_retry_quota_refusals_total": ("upstream",),
     "weighbridge_upstream_limit": ("upstream", "kind"),
     "weighbridge_upstream_remaining": ("upstream", "kind"),
+    "weighbridge_memory_bytes": ("plane",),
+    "weighbridge_cpu_seconds_total": ("plane",),
     "weighbridge_waiting_calls": ("limit",),
     "weighbridge_running_calls": ("limit",),
     "weighbridge_dropped_total": ("what", "reason"),

@@ -97,3 +97,6 @@ def test_columns_wear_the_titles_that_colours_and_sorting_go_by() -> None:
         titles = {column["text"] for column in panel["targets"][0]["columns"]}
         assert {one["matcher"]["options"] for one in panel["fieldConfig"]["overrides"]} <= titles
         assert {one["displayName"] for one in panel["options"].get("sortBy", [])} <= titles
+        if panel["type"] == "table":
+            (organised,) = panel["transformations"]
+            assert sorted(titles, key=organised["options"]["indexByName"].__getitem__) == [one["text"] for one in panel["targets"][0]["columns"]]

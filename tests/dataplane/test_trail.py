@@ -6,6 +6,7 @@ import pytest
 
 from proxy.otlp import Otlp
 from proxy.routes import Retry
+from proxy.rules import Budget
 from proxy.trace import make_span_id, make_trace_id
 from tests.dataplane.hedging import SOON as HEDGED
 from tests.dataplane.hedging import Held, embed, embeddings, split
@@ -76,6 +77,17 @@ def test_an_attempt_with_a_record_of_its_own_stands_in_that_record_alone(run, tm
         assert {apart["trace_id"], record["trace_id"]} == {make_trace_id(record["id"])}
 
     hold(run, tmp_path, {"up": up}, {"up": {"retry": Retry(when=["empty"], backoff_s=0)}}, script, otlp=OURS)
+
+
+def test_a_call_that_is_refused_after_such_an_attempt_has_none_of_its_own(run, tmp_path):
+    async def script(site):
+        assert (await call(site))[0] in (402, 429)
+        await site.record(2)
+        apart, record = site.events("call")
+        assert len(apart["trail"]) == 1 and record["trail"] == [] and record["outcome"].startswith("policy_")
+
+    retry, budget = {"retry": Retry(when=["empty"], backoff_s=0)}, Budget(name="one", calls=1)
+    hold(run, tmp_path, {"up": Upstreams(EMPTY, OK)}, {"up": retry}, script, budgets=[budget])
 
 
 def test_the_two_attempts_of_a_race_keep_their_spans_whoever_wins(run, tmp_path):

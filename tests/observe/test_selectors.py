@@ -25,8 +25,11 @@ def test_what_an_expression_reads(expression: str, found: list[str]) -> None:
 
 @pytest.mark.parametrize(
     ("operator", "value", "fits"),
-    [("=", "ok", True), ("=", "o", False), ("!=", "ok", False), ("!=", "", True), ("=~", "o.", True), ("=~", "o", False), ("!~", "o.+", False), ("!~", "", True)],
-)
+    [
+        ("=", "ok", True), ("=", "o", False), ("!=", "ok", False), ("!=", "", True),
+        ("=~", "o.", True), ("=~", "o", False), ("!~", "o.+", False), ("!~", "", True),
+    ],
+)  # fmt: skip
 def test_a_matcher_is_as_prometheus_has_it(operator: str, value: str, fits: bool) -> None:
     assert Selector("a", (("x", operator, value),)).fits({"__name__": "a", "x": "ok"}) is fits
     assert Selector("a", (("absent", "=", ""),)).fits({"__name__": "a"})

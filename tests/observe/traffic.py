@@ -48,6 +48,10 @@ def settings(provider: str) -> dict[str, Any]:
             {"name": "small", "calls": 2, "match": {"agent": "poor"}},
         ],
         "rate_limits": [{"name": "one-by-one", "match": {"agent": "queued"}, "concurrent": 1, "queue": {"length": 10, "wait_s": 10}}],
+        # One that judges nothing, a collector that is none, and a receiver that takes nothing: what fails has series, too.
+        "evaluators": {"own": [{"name": "broken", "path": "json:loads"}]},
+        "otlp": {"endpoint": provider, "protocol": "http"},
+        "notify": {"channels": [{"name": "ops", "kind": "webhook", "url": f"{provider}/hook"}], "every_s": 1.0},
         "fleet": {"silence": {SILENT: 1, "*": 900}},
     }
 

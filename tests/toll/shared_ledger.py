@@ -16,6 +16,7 @@ import pytest
 from proxy.rules import Budget
 from proxy.rules import Ledger as Settings
 from proxy.toll import arbiter
+from proxy.toll.cells import Cells
 from proxy.toll.central import Central
 from proxy.toll.ledger import Ledger
 from proxy.toll.question import Claims, write_claims
@@ -42,7 +43,6 @@ class SharedLedger(Ledger):
         super().__init__(budgets)
         self.plane = plane
         self.central: Central | None = None
-        self.cells.write_kept = lambda id: "-"  # type: ignore[method-assign]  # tests have a clock of their own, and Redis has not
 
     def join(self) -> Central:
         if self.central is None:
@@ -129,8 +129,10 @@ def share_ledgers(redis: RedisServer) -> Iterator[None]:
     SharedLedger.server = redis
     redis.flush()
     with pytest.MonkeyPatch.context() as patch:
-        for name, number in (("CLOSED_S", 0.0), ("BEAT_S", 0.05), ("_RETRY_S", 0.01)):
+        never = 10**9
+        for name, number in (("CLOSED_S", 0.0), ("BEAT_S", 0.05), ("_RETRY_S", 0.01), ("_SWEEP_BEATS", never)):
             patch.setattr(arbiter, name, number)
+        patch.setattr(Cells, "write_kept", lambda cells, id: "-")  # what is past is forgotten by the time of day; that of these tests is another
         yield
         leave_all()
 

@@ -98,6 +98,11 @@ class Inspector:
                     verdicts.append(verdict)
         return verdicts
 
+    def add(self, sent: Sent, sample: Sample, verdict: Verdict) -> None:
+        """Take in what somebody else has said of an inspected call; kept also where it is `pass`, for not every call is put before them."""
+        self._take(sent, verdict, is_kept=True)
+        self._tell(sent, sample, [verdict])
+
     def prepare(self, sent: Sent) -> Sample:
         """A sample as the evaluators see it: what was asked is read from the request, what is expected from the config."""
         question = read_question(sent.request)
@@ -113,7 +118,7 @@ class Inspector:
                 schema = known if known is not None else schema
         return Sample(
             text=sent.text, calls=calls, offered=question.offered, finish=sent.finish, asked=asked, schema=schema, language=language,
-            prompt_language=question.language, prompt_digest=question.digest,
+            prompt=question.prompt, prompt_language=question.language, prompt_digest=question.digest,
             is_cut=len(sent.text) >= MOST_TEXT or sum(len(call.arguments) for call in calls) >= MOST_TEXT,
             id=sent.id, agent=sent.agent, task=sent.task, model=sent.model, input_tokens=sent.input_tokens, output_tokens=sent.output_tokens,
             reasoning_tokens=thought, duration_ns=sent.duration_ns, first_token_ns=sent.first_token_ns,
@@ -130,11 +135,11 @@ class Inspector:
         self.tally.time(name, self._clock() - started)
         return verdict
 
-    def _take(self, sent: Sent, verdict: Verdict, is_whole: bool = False) -> None:
+    def _take(self, sent: Sent, verdict: Verdict, *, is_whole: bool = False, is_kept: bool = False) -> None:
         """Count a verdict, and keep it where it says something; of every call one row is kept."""
         if not is_whole:
             self.tally.count(sent.agent, sent.team, verdict)
-        if is_whole or verdict.label != PASS:
+        if is_whole or is_kept or verdict.label != PASS:
             if len(self.rows) == _MOST_ROWS:
                 self.tally.drop("verdict_not_kept")
             self.rows.append((sent.id, time.time_ns(), verdict.name, verdict.label, verdict.severity, verdict.score, verdict.explanation))

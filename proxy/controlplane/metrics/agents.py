@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from proxy.config import Shown
 from proxy.controlplane.events import Weighed
 from proxy.controlplane.metrics.histogram import NANO
 from proxy.controlplane.metrics.names import OTHER
 from proxy.errors import OUTCOMES
+from proxy.observing import Shown
 
 LABELS = ["agent", "team"]
 _FAULTS = {outcome: outcome.partition("_")[0] for outcome in OUTCOMES}  # whose it is: ok | caller | policy | upstream | weighbridge
@@ -61,8 +61,9 @@ class AgentCounts:
         seats = self._seats
         for call in weighed:
             seat = seats.get(call.agent) or self._place(call)
-            result = _FAULTS.get(call.outcome, OTHER)
-            seat.results[result] = seat.results.get(result, 0) + 1
+            if call.attempt_of is None:  # an attempt that was given up is no call of its own; what it cost is the agent's
+                result = _FAULTS.get(call.outcome, OTHER)
+                seat.results[result] = seat.results.get(result, 0) + 1
             if call.input_tokens is not None:
                 seat.input += call.input_tokens
                 seat.output += call.output_tokens or 0

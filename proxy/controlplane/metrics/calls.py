@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator
 
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 
-from proxy.config import Shown
 from proxy.controlplane.events import CRASHED, Weighed
 from proxy.controlplane.metrics.histogram import ADDED_SECONDS, NANO, ONE, SECONDS, TOKEN_SECONDS, TOKENS, Histogram, scale, show
 from proxy.controlplane.metrics.names import OTHER, Names, name_upstreams
 from proxy.errors import OUTCOMES
+from proxy.observing import Shown
 
 LABELS = ["upstream", "gen_ai_provider_name", "gen_ai_operation_name", "gen_ai_request_model"]
 _MOST_OPERATIONS = 50

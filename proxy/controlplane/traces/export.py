@@ -37,7 +37,7 @@ from proxy.trace import OF_CALL, make_span_id, make_trace_id
 log = logging.getLogger("weighbridge.otlp")
 MOST_WAITING = 20_000  # calls
 MOST_EVENTS = 5_000
-HOLD_S = 3.0
+HOLD_S = 10.0
 METRICS_EVERY_S = 60.0
 DRAIN_S = 1.5
 _MOST_KEPT = 2_000  # contents that wait for their call, and calls that were passed over
@@ -62,7 +62,7 @@ class Exporter:
         self._families = families
         self._clock = clock
         self._since_ns = time.time_ns()
-        self._metrics_at = clock()
+        self._metrics_at = clock() - METRICS_EVERY_S
         self._calls: deque[tuple[float, bytes]] = deque()  # when it is due, a record
         self._events: deque[ReadableLogRecord] = deque()
         self._contents: OrderedDict[str, Content] = OrderedDict()

@@ -9,6 +9,7 @@ from tests.test_supervise import serve, wait_until
 
 def test_an_agent_with_empty_answers_is_found_out(tmp_path: Path) -> None:
     with serve(tmp_path) as bridge:
+        bridge.wait_for_both_planes()
         for agent, model in (("sound", "gpt-4o"), ("hollow", "gpt-4o-empty")):
             for _ in range(3):
                 body = {"model": model, "messages": [{"role": "user", "content": "How long is the river?"}]}

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+import msgspec
 import pytest
 from prometheus_client.core import Metric
 
 from proxy.controlplane.events import Batch, Weighed, parse
 from proxy.controlplane.metrics.text import merge
-from tests.controlplane.conftest import call
+from tests.controlplane.conftest import START_NS, call
+
+_ONE: Weighed = parse(call(0)[:-1], Batch())[1]
 
 
 def weigh_call(number: int, **other: object) -> Weighed:
-    return parse(call(number, **other)[:-1], Batch())[1]
+    return msgspec.structs.replace(_ONE, id=f"call-{number}", started_ns=START_NS + number * 10**9, **{"agent": f"agent-{number % 3}", **other})
 
 
 def read_families(families: Iterable[Metric]) -> dict[str, float]:

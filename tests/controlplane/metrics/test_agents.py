@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.config import Shown
 from proxy.controlplane.metrics.agents import AgentCounts
+from proxy.observing import Shown
 from tests.controlplane.conftest import START_NS
 
 WEEK_S = 7 * 86400
@@ -62,3 +62,12 @@ def test_who_was_known_before_a_restart_comes_first(weigh) -> None:
     counts.configure(Shown(agents=3))
     counts.observe([weigh(2, agent="b")])
     assert counts.label("b") == ["b", ""]
+
+
+def test_an_attempt_that_was_given_up_is_no_failed_call_of_its_agent(weigh, read) -> None:
+    counts = AgentCounts(Shown())
+    given_up = weigh(1, agent="a", outcome="upstream_discarded", attempt_of="2", cost_nano_usd=5 * 10**8)
+    counts.observe([given_up, weigh(2, agent="a", cost_nano_usd=10**9)])
+    found = read(counts.collect())
+    assert {name: value for name, value in found.items() if name.startswith("agent_calls")} == {"agent_calls_total{agent=a,result=ok,team=}": 1}
+    assert found["agent_cost_usd_total{agent=a,team=}"] == 1.5, "it was billed nevertheless"

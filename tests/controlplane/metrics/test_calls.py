@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from proxy.config import Shown
 from proxy.controlplane.metrics.calls import CallCounts
+from proxy.observing import Shown
 
 
 def test_histograms_have_a_bound_of_their_own_and_lose_no_call(weigh, read) -> None:

@@ -14,8 +14,10 @@ from proxy.config import Config
 from proxy.controlplane.metrics import Metrics
 from proxy.controlplane.metrics.text import write
 from proxy.controlplane.plane import ControlPlane
-from proxy.record import KeyState, LimitState, Pulse, UpstreamState
+from proxy.inspecting import Evaluators
+from proxy.record import KeyState, LimitState, Pulse, Sample, UpstreamState
 from proxy.rules import Budget
+from tests.controlplane.streams.conftest import SMALL, alarm_of
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCS = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
@@ -27,10 +29,19 @@ PULSE = Pulse(
     limits=[LimitState(name="day", running=0, waiting=0)],
 )
 
+SAMPLE = Sample(id="1", agent="a", format="openai.chat", usage_source="reported", text="All is well.", finish="stop", is_inspected=True)
+
 
 @pytest.fixture
 def plane(tmp_path: Path) -> Iterator[ControlPlane]:
-    config = Config(state_dir=str(tmp_path), budgets=[Budget(name="day", usd=1, tokens=1, calls=1, per="day")], fleet={"silence": {"*": 60}})
+    config = Config(
+        state_dir=str(tmp_path),
+        budgets=[Budget(name="day", usd=1, tokens=1, calls=1, per="day")],
+        fleet={"silence": {"*": 60}},
+        otlp={"endpoint": "http://127.0.0.1:9", "protocol": "http"},
+        notify={"channels": [{"name": "desk", "kind": "webhook", "url": "http://127.0.0.1:9/"}]},
+        evaluators=Evaluators(drift=SMALL),
+    )
     config = msgspec.convert(msgspec.to_builtins(config), Config)
     made = ControlPlane(config, None)
     made.receiver.take(b"P" + msgspec.msgpack.encode(PULSE))
@@ -81,6 +92,10 @@ def show_all(plane: ControlPlane, weigh) -> dict[str, Metric]:
     ]
     plane.metrics.observe(calls)
     plane.fleet.observe(calls)
+    plane.inspector.inspect(SAMPLE)
+    alarm_of(plane.streams)
+    plane.inspector.tally.fail("empty", "raised")
+    plane.inspector.tally.drop("own_behind")
     return {family.name + ("_total" if family.type == "counter" else ""): family for family in plane.metrics.collect()}
 
 

@@ -194,13 +194,13 @@ def test_without_the_setting_content_is_not_even_kept() -> None:
     assert not exporter._contents
 
 
-def test_metrics_are_sent_once_a_minute() -> None:
+def test_metrics_are_sent_at_the_start_and_once_a_minute() -> None:
     sink, clock = Sink(), Clock()
     exporter = make(sink, clock, metrics=True, families=[GaugeMetricFamily("weighbridge_agents", "Agents.", 3)])
-    for clock.now in (METRICS_EVERY_S - 1, METRICS_EVERY_S, METRICS_EVERY_S + 1):
+    for clock.now in (0.0, METRICS_EVERY_S - 1, METRICS_EVERY_S, METRICS_EVERY_S + 1):
         exporter.work()
-    (data,) = sink.metrics
-    assert data.resource_metrics[0].scope_metrics[0].metrics[0].name == "weighbridge_agents"
+    first, data = sink.metrics
+    assert first != data and data.resource_metrics[0].scope_metrics[0].metrics[0].name == "weighbridge_agents"
 
 
 @pytest.fixture

@@ -79,6 +79,7 @@ class MailServer:
         self.port = 0
         self.answers: dict[str, str] = {}
         self.silent = False
+        self.trickles = False
         self.commands: list[str] = []
         self.login = ""
         self.was_encrypted = False
@@ -87,9 +88,13 @@ class MailServer:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection (RFC 5321, RFC 3207, RFC 4954)."""
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            await self._talk(reader, writer)
-        writer.close()
+        try:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                await self._talk(reader, writer)
+            writer.close()
+        except asyncio.CancelledError:
+            writer.transport.abort()
+            raise
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         def say(text: str) -> None:
@@ -98,6 +103,10 @@ class MailServer:
         if self.silent:
             await reader.read()
             return
+        while self.trickles:  # each line comes well within any time between two
+            say("220-more")
+            await writer.drain()
+            await asyncio.sleep(0.02)
         say(self.answers.get("greeting", "220 mail.test"))
         while line := (await reader.readline()).decode().strip():
             self.commands.append(line)
@@ -130,6 +139,11 @@ class MailServer:
         ready.set()
         await stop.wait()
         server.close()
+        talking = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in talking:
+            task.cancel()
+        await asyncio.gather(*talking, return_exceptions=True)
+        await asyncio.sleep(0)  # in which what was aborted is closed
 
 
 @contextlib.contextmanager
@@ -145,9 +159,6 @@ def run_mail_server(certificates: tuple[Path, Path, Path], is_tls: bool = False)
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join()
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
-        loop.run_until_complete(asyncio.sleep(0))
         loop.close()
 
 

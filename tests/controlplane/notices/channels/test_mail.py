@@ -94,7 +94,7 @@ def test_a_server_that_is_dead_or_silent_is_tried_again(certificates: Certificat
 
 def test_a_server_that_trickles_is_broken_off(certificates: Certificates) -> None:
     with run_mail_server(certificates) as server:
-        server.answers = {"greeting": "220-" + "x" * 60 + "\r\n220-more"}  # a greeting that never ends
+        server.trickles = True
         assert fail(make_channel(server, certificates), timeout_s=0.3).final is None
 
 
