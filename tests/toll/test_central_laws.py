@@ -197,4 +197,4 @@ def test_a_fault_in_the_script_is_found(name: str, monkeypatch: pytest.MonkeyPat
     assert talk.SCRIPT.count(right) == 1
     monkeypatch.setattr(talk, "SCRIPT", talk.SCRIPT.replace(right, wrong))
     with pytest.raises(AssertionError):
-        run_machine(ThreePlanes, max_examples=300, derandomize=True, phases=[Phase.generate], report_multiple_bugs=False)
+        run_machine(ThreePlanes, max_examples=1000, derandomize=True, phases=[Phase.generate], report_multiple_bugs=False)

@@ -96,6 +96,7 @@ def show_all(plane: ControlPlane, weigh) -> dict[str, Metric]:
     alarm_of(plane.streams)
     plane.inspector.tally.fail("empty", "raised")
     plane.inspector.tally.drop("own_behind")
+    plane.steering._count("careful", "pause")
     return {family.name + ("_total" if family.type == "counter" else ""): family for family in plane.metrics.collect()}
 
 
