@@ -6,7 +6,6 @@ Secrets never stand in the file: `key: env:NAME` names the environment variable 
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import typing
@@ -16,11 +15,16 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from proxy.controls import Control, check_controls
 from proxy.document import Fault, Faults, read
-from proxy.hosts import is_loopback
-from proxy.inspecting import Evaluators, check_evaluators
+from proxy.hosts import check_listen, is_loopback
+from proxy.inspecting import BUILT_IN, Evaluators, check_evaluators
+from proxy.judging import Judge, Known, check_judges
 from proxy.notify import Notify, check_notify, list_secrets
+from proxy.observing import Fleet, Shown, check_fleet
 from proxy.otlp import Otlp, check_otlp
+from proxy.prices import Price, check_prices
+from proxy.reviewing import Review, check_review
 from proxy.routes import check_routes
 from proxy.rules import Budget, Headroom, Key, Ledger, RateLimit, Reserving, check_keys, check_rules
 from proxy.tiers import Tier, check_tiers
@@ -78,19 +82,6 @@ class Identity(_Section):
     teams: dict[str, str] = {}  # agent → team
 
 
-class Price(_Section):
-    """An override of the price book: US dollars per million tokens, for models whose name matches exactly."""
-
-    model: str
-    input: float
-    output: float
-    upstream: str | None = None  # only for this upstream; default: all
-    cache_read: float | None = None  # default: the input price
-    cache_write: float | None = None  # default: the input price
-    cache_write_1h: float | None = None  # default: the cache_write price
-    request: float = 0.0  # US dollars a call
-
-
 class Capture(_Section):
     """Whether prompts and outputs are kept. Off: only numbers and names are."""
 
@@ -105,21 +96,6 @@ class Journal(_Section):
     segment_bytes: int = 64 * 1024 * 1024
     retain_days: float = 14.0  # loaded segments older than this are deleted …
     retain_bytes: int = 4 * 1024 * 1024 * 1024  # … and the oldest of them while all are larger than this
-
-
-class Shown(_Section):
-    """How many have series of their own in /metrics; all others are added up."""
-
-    agents: int = 200
-    models: int = 200  # sets of upstream, operation and model with counters …
-    histograms: int = 40  # … and with histograms: a hundred series each
-
-
-class Fleet(_Section):
-    """When an agent is silent for too long."""
-
-    silence: dict[str, float] = {}  # agent or pattern → seconds; the first that fits counts, and 0 is never
-    learn_days: float = 3.0  # how long an agent is watched before what was learned of it counts
 
 
 class Config(_Section):
@@ -142,6 +118,9 @@ class Config(_Section):
     prices: list[Price] = []
     capture: Capture = Capture()
     evaluators: Evaluators = Evaluators()
+    review: Review = Review()
+    judges: list[Judge] = []
+    controls: list[Control] = []
     journal: Journal = Journal()
     metrics: Shown = Shown()
     fleet: Fleet = Fleet()
@@ -200,7 +179,8 @@ class Config(_Section):
         signing = [os.environ.get(name) for name in _OF_AWS if any(one.sign for one in self.upstreams.values())]
         ledger = urlsplit(self.redis_url() or "").password
         words = [word for one in proxies for word in (one.password, one.credentials)]
-        elsewhere = (*self.otlp.find_secrets(os.environ), *list_secrets(self.notify, os.environ))
+        judging = [judge.find_key(os.environ) for judge in self.judges]
+        elsewhere = (*self.otlp.find_secrets(os.environ), *list_secrets(self.notify, os.environ), *judging)
         values = (*keys, *signing, ledger, ledger and unquote(ledger), *words, *elsewhere)
         return [value for value in values if value]
 
@@ -241,11 +221,7 @@ def _cross_check(config: Config, environment: typing.Mapping[str, str], faults: 
         for field, number in msgspec.structs.asdict(getattr(config, section)).items():
             if number <= 0:
                 faults.add(f"{section}.{field}", "must be greater than 0")
-    for pattern, seconds in config.fleet.silence.items():
-        if seconds is not None and not 0 <= seconds < math.inf:
-            faults.add(f"fleet.silence.{pattern}", "expected seconds, or 0 for an agent that is never silent for too long")
-    if config.fleet.learn_days is not None and not 0 <= config.fleet.learn_days < math.inf:
-        faults.add("fleet.learn_days", "expected 0 or more days")
+    check_fleet(config.fleet, faults)
     if config.capture.max_bytes <= 0:
         faults.add("capture.max_bytes", "must be greater than 0; to keep nothing, use `content: false`")
     check_keys(config.identity.keys, faults)
@@ -253,18 +229,18 @@ def _cross_check(config: Config, environment: typing.Mapping[str, str], faults: 
     check_tiers(config.tiers, faults)
     check_otlp(config.otlp, config.capture.content, environment, faults)
     check_evaluators(config.evaluators, faults)
+    check_review(config.review, faults)
+    evaluators = (*BUILT_IN, *(one.name for one in config.evaluators.own))
+    known = Known(config.upstreams, evaluators, config.budgets, config.demo, config.auth, environment)
+    check_judges(config.judges, known, faults)
+    check_controls(config.controls, config.upstreams, config.tiers, (*evaluators, *(one.name for one in config.judges)), faults)
     check_exposure(config, faults)
     check_notify(config.notify, environment, faults)
     if config.ledger.redis is not None and config.redis_url(environment) is None:
         variable = config.ledger.redis[4:] if config.ledger.redis.startswith("env:") else ""
         known = "expected redis://host[:port][/number], rediss://…, unix://… or env:NAME"
         faults.add("ledger.redis", f"the environment variable {variable} is not set, or holds no redis://… URL" if variable else known)
-    for index, price in enumerate(config.prices):
-        if price.upstream is not None and price.upstream not in config.upstreams and price.upstream != "demo":
-            faults.add(f"prices[{index}].upstream", f"names no configured upstream; known: {', '.join(config.upstreams) or 'none'}")
-        for field, number in msgspec.structs.asdict(price).items():
-            if isinstance(number, float) and not 0 <= number < 1e6:
-                faults.add(f"prices[{index}].{field}", "expected 0 or more, and less than 1000000")
+    check_prices(config.prices, config.upstreams, faults)
     for index, pattern in enumerate(config.capture.redact):
         try:
             re.compile(pattern or "")
@@ -274,13 +250,7 @@ def _cross_check(config: Config, environment: typing.Mapping[str, str], faults: 
 
 def _check_addresses(config: Config, faults: Faults) -> None:
     for name, listen in (("listen", config.listen), ("admin", config.admin)):
-        if not 0 <= listen.port <= 65535:
-            faults.add(f"{name}.port", "a port is 0 to 65535")
-        if not listen.host.strip():
-            faults.add(f"{name}.host", "is empty; 127.0.0.1 serves this machine only, 0.0.0.0 every network it is in")
-        for index, host in enumerate(listen.hosts or []):
-            if not re.fullmatch(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]", host or ""):
-                faults.add(f"{name}.hosts[{index}]", "expected a name as it stands in a URL, without scheme and port: bridge.example.com")
+        check_listen(name, listen.host, listen.port, listen.hosts, faults)
     hosts = {config.listen.host, config.admin.host}
     if config.listen.port == config.admin.port != 0 and (len(hosts) == 1 or hosts & {"0.0.0.0", "::"}):
         faults.add("admin.port", "is also listen.port; give each its own")

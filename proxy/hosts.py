@@ -12,10 +12,24 @@ import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 
+from proxy.document import Faults
+
 _NAME = re.compile(r"(?:(?P<scheme>[a-z][a-z0-9+.-]*)://)?(?P<name>\[[^\]]*\]|[^:/]*)")
 # RFC 6761, RFC 6762, RFC 8375, and ICANN's resolution of 2024-07-29 on .internal; .lan is what home routers use, and is not delegated.
 _PRIVATE = (".localhost", ".test", ".local", ".home.arpa", ".internal", ".lan")
+_NAMED = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 _MOST_KNOWN = 1024
+
+
+def check_listen(name: str, host: str, port: int, hosts: list[str], faults: Faults) -> None:
+    """Add what is wrong with an address to serve on, the section `name`. A value that was at fault may be None."""
+    if not 0 <= port <= 65535:
+        faults.add(f"{name}.port", "a port is 0 to 65535")
+    if not host.strip():
+        faults.add(f"{name}.host", "is empty; 127.0.0.1 serves this machine only, 0.0.0.0 every network it is in")
+    for index, one in enumerate(hosts or []):
+        if not _NAMED.fullmatch(one or ""):
+            faults.add(f"{name}.hosts[{index}]", "expected a name as it stands in a URL, without scheme and port: bridge.example.com")
 
 
 def is_loopback(host: str) -> bool:

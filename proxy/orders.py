@@ -14,17 +14,28 @@ import msgspec
 
 from proxy.rules import Key
 
+APPROVED, REJECTED = "approved", "rejected"
+HOLDS = ("pause", "kill")
+VERBS = (*HOLDS, "tier", "inspect")
+
 
 class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One that holds: new calls that it concerns are refused."""
+    """One that holds. New calls that it concerns are refused, have another model, or are all inspected."""
 
-    verb: str  # pause | kill
+    verb: str  # pause | kill | tier | inspect
     dimension: str | None = None  # agent, task, or another of `proxy.rules.DIMENSIONS`; None: everything
     value: str | None = None
     running: bool = False  # calls that are running are ended as well
     reason: str = ""
     by: str = ""
     at_ns: int = 0
+    until_ns: int = 0  # when it ends by itself; 0: never
+    tier: str | None = None  # tier: the rule of `tiers` that holds
+
+    @property
+    def kind(self) -> str:
+        """What it is about: of one kind, one order holds for each scope."""
+        return "hold" if self.verb in HOLDS else self.verb
 
 
 class TaskBudget(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -33,6 +44,14 @@ class TaskBudget(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     usd: float | None = None
     tokens: int | None = None
     calls: int | None = None
+
+
+class Ruling(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a reviewer decided on an answer that is held."""
+
+    state: str  # APPROVED | REJECTED
+    at_ns: int
+    note: str = ""  # for the caller of one that is rejected
 
 
 class Orders(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -44,6 +63,7 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     keys: list[Key] = []  # issued and not revoked
     revoked: list[str] = []  # SHA-256 of keys that are refused, also where the config still lists them
     tasks: dict[str, TaskBudget] = {}  # open tasks that have a budget of their own
+    reviews: dict[str, Ruling] = {}  # call → the decision on its answer, for as long as one may be held
 
 
 class OrdersUnreadable(Exception):

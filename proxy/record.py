@@ -93,6 +93,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     act: str | None = None  # refused | clamped | downgraded | cut | warned | observed
     capped_tokens: int | None = None  # the maximum that was written into the request
     waited_ns: int = 0  # in a queue, part of duration_ns
+    gate: str | None = None  # that held its answer until it was reviewed
+    held_ns: int = 0  # for so long, part of duration_ns
     # time, all spans from started_ns
     first_byte_ns: int | None = None
     first_token_ns: int | None = None
@@ -182,11 +184,13 @@ class OrderEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
 
     at_ns: int
     by: str
-    verb: str  # pause | resume | kill | issue_key | revoke_key | reload | accept_drift | dismiss_drift
+    verb: str  # pause | resume | kill | tier | inspect | issue_key | revoke_key | reload | accept_drift | dismiss_drift
     dimension: str | None = None  # agent, task, … ; None: everything
     value: str | None = None
     running: bool = False  # also the calls that are running
     reason: str | None = None
+    until_ns: int | None = None  # when it is to end by itself
+    tier: str | None = None  # the rule of `tiers` that holds meanwhile
 
 
 class AlarmEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):

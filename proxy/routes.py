@@ -32,9 +32,11 @@ Condition = Literal[
     "empty",  # status 200 without any output
     "truncated",  # status 200 with a body that broke off or is no whole JSON
     "invalid_json",  # JSON was asked for, and the output is none
+    "invalid_tools",  # the arguments of a tool call begin as a JSON object and are none
 ]
 CONDITIONS: tuple[str, ...] = typing.get_args(Condition)
-JUDGED = frozenset({"startup_error", "empty", "truncated", "invalid_json"})  # found in the body of an answer, which is held back for it
+# Found in the body of an answer, which is held back for it.
+JUDGED = frozenset({"startup_error", "empty", "truncated", "invalid_json", "invalid_tools"})
 EVERY_MODEL = "*"
 READS = "read"
 HedgedKind = Literal[

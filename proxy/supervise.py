@@ -207,7 +207,8 @@ async def run(config_path: str | None, config: Config) -> None:
         data_arguments += ["--demo-url", f"http://{_address(demo)}"]
         demo_arguments = ["proxy.demo.provider", "--listener", str(demo.fileno()), "--lifeline", str(lifeline)]
         children.append(Child("the demo provider", demo_arguments, [demo.fileno(), lifeline]))
-    control = Child("the control plane", ["proxy.controlplane.plane", "--admin", str(admin.fileno()), *common, *source], [admin.fileno(), lifeline])
+    control_arguments = ["proxy.controlplane.plane", "--admin", str(admin.fileno()), "--calls", f"http://{_address(listener)}", *common, *source]
+    control = Child("the control plane", control_arguments, [admin.fileno(), lifeline])
     data = Child("the data plane", data_arguments, [listener.fileno(), lifeline])
     children += [control, data]
     on_terminal = os.isatty(0)

@@ -29,6 +29,7 @@ class Tier(msgspec.Struct, frozen=True):
     hours: str | None = None  # 22-6: from 22:00 to before 6:00
     timezone: str = "UTC"  # of `hours`
     share: float = 1.0  # of the tasks that are concerned
+    by_order: bool = False  # only while an order `tier` says so
 
 
 def read_hours(hours: str) -> tuple[int, int]:

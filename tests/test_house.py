@@ -18,7 +18,8 @@ LONGER: dict[str, int] = {}
 _SHARED = (
     "proxy.call", "proxy.record", "proxy.errors", "proxy.config", "proxy.rules", "proxy.routes", "proxy.orders", "proxy.wire", "proxy.pricing",
     "proxy.tiers", "proxy.toll", "proxy.reload", "proxy.token", "proxy.document", "proxy.log", "proxy.upstream", "proxy.redact", "proxy.hosts",
-    "proxy.notify", "proxy.otlp", "proxy.trace", "proxy.inspecting", "proxy.footprint",
+    "proxy.notify", "proxy.otlp", "proxy.trace", "proxy.inspecting", "proxy.footprint", "proxy.reviewing", "proxy.reviewed", "proxy.observing",
+    "proxy.controls", "proxy.judging", "proxy.prices",
 )  # fmt: skip
 # What each part may import of ours, itself aside; the longest matching name decides.
 FLOORS: dict[str, tuple[str, ...]] = {
@@ -33,15 +34,21 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "proxy.notify": ("proxy.document",),
     "proxy.otlp": ("proxy.document",),
     "proxy.inspecting": ("proxy.document",),
+    "proxy.observing": ("proxy.document",),
+    "proxy.reviewed": (),
+    "proxy.reviewing": ("proxy.document", "proxy.rules"),
+    "proxy.controls": ("proxy.document", "proxy.routes", "proxy.tiers"),
+    "proxy.judging": ("proxy.document", "proxy.rules"),
+    "proxy.prices": ("proxy.document",),
     "proxy.trace": (),
     "proxy.footprint": (),
     "proxy.config": (
         "proxy.hosts", "proxy.document", "proxy.rules", "proxy.routes", "proxy.tiers", "proxy.upstream", "proxy.notify", "proxy.otlp",
-        "proxy.inspecting",
+        "proxy.inspecting", "proxy.reviewing", "proxy.observing", "proxy.controls", "proxy.judging", "proxy.prices",
     ),  # fmt: skip
     "proxy.token": (),
     "proxy.redact": (),
-    "proxy.hosts": (),
+    "proxy.hosts": ("proxy.document",),
     "proxy.log": ("proxy.redact",),
     "proxy.reload": ("proxy.document", "proxy.config"),
     "proxy.orders": ("proxy.rules", "proxy.record", "proxy.errors"),

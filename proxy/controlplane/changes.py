@@ -1,6 +1,7 @@
 """What can be changed, in the words of the admin port and of the command line: bodies become orders, keys and tasks.
 
-    POST   /api/orders            {verb: pause | resume | kill, agent | task | team | …: name (none: everything), running, reason, by}
+    POST   /api/orders            {verb: pause | resume | kill | tier | inspect, agent | task | team | …: name (none: everything), running, tier,
+                                   for_s, reason, by}
     POST   /api/keys              {agent, team, tags, expires, usd, tokens, calls, per, id, by}; the answer has the key, this once
     DELETE /api/keys/<id>         {reason, by}
     POST   /api/tasks             {task, agent, usd, tokens, calls, by}; without `task` one is named
@@ -25,7 +26,8 @@ from proxy.orders import Order, TaskBudget
 from proxy.rules import DIMENSIONS, Key, check_amounts, check_keys, is_dimension, read_moment
 
 ANYONE = "admin port"
-_MOST_LETTERS = {"reason": 1000, "by": 100, "id": 63, "outcome": 64}
+_MOST_LETTERS = {"reason": 1000, "by": 100, "id": 63, "outcome": 64, "note": 2000}
+_MOST_S = 366 * 86400.0
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 
 
@@ -40,9 +42,11 @@ class _Body(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class GivenOrder(_Body, kw_only=True):
-    verb: Literal["pause", "resume", "kill"]
+    verb: Literal["pause", "resume", "kill", "tier", "inspect"]
     running: bool | None = None  # default: kill ends running calls as well, pause does not
     reason: str = ""
+    tier: str | None = None  # tier: the rule of `tiers` that is to hold
+    for_s: float | None = None  # default: until it is resumed
 
 
 class GivenKey(_Body, kw_only=True):
@@ -108,7 +112,14 @@ def give_order(desk: Desk, _: str, body: bytes) -> dict[str, Any]:
             raise BadQuestion(f"{dimension} is text")
         check_text(dimension, value)
     running = given.verb == "kill" if given.running is None else given.running
-    order = Order(verb=given.verb, dimension=dimension, value=value, running=running, reason=given.reason, by=given.by)
+    if (given.verb == "tier") != (given.tier is not None):
+        raise BadQuestion("`tier` names the rule of `tiers` that is to hold, and stands with the verb tier only")
+    if given.for_s is not None and not 0 < given.for_s <= _MOST_S:
+        raise BadQuestion(f"for_s is greater than 0, and at most {_MOST_S:g}")
+    until_ns = 0 if given.for_s is None else desk.now_ns + int(given.for_s * 1e9)
+    order = Order(
+        verb=given.verb, dimension=dimension, value=value, running=running, reason=given.reason, by=given.by, tier=given.tier, until_ns=until_ns
+    )
     done = desk.resume(order) if given.verb == "resume" else desk.give(order)
     return _answer(done, {"verb": given.verb, "concerns": desks.write_scope(order), "orders": done.orders.orders})
 
@@ -179,8 +190,11 @@ def _refuse(faults: Faults) -> None:
 
 def list_orders(desk: Desk) -> Report:
     """The orders that hold."""
-    rows = [[one.verb, one.dimension or "everything", one.value, one.running, one.reason, one.by, one.at_ns] for one in desk.read().orders]
-    return Report("orders", ["order", "concerns", "name", "running", "reason", "by", "at_ns"], rows, "")
+    rows = [
+        [one.verb, one.dimension or "everything", one.value, one.running, one.reason, one.by, one.at_ns, one.until_ns or None, one.tier]
+        for one in desk.read().orders
+    ]
+    return Report("orders", ["order", "concerns", "name", "running", "reason", "by", "at_ns", "until_ns", "tier"], rows, "")
 
 
 def list_keys(desk: Desk) -> Report:

@@ -18,13 +18,16 @@ import msgspec
 
 from proxy.controlplane.door import NotDone
 from proxy.controlplane.journal_writer import JournalWriter
-from proxy.orders import Order, Orders, OrdersUnreadable, TaskBudget, read_orders, write_orders
+from proxy.orders import Order, Orders, OrdersUnreadable, Ruling, TaskBudget, read_orders, write_orders
 from proxy.record import OrderEvent, TaskEvent
+from proxy.reviewed import ReviewEvent
+from proxy.reviewing import LONGEST_WAIT_S
 from proxy.rules import Key
 
 MOST_ORDERS = 1000
 MOST_KEYS = 10_000
 MOST_TASKS = 10_000
+MOST_RULINGS = 1000
 NOT_IN_HISTORY = "this holds, but the journal could not be written, so that the history lacks it; see the log"
 
 
@@ -64,16 +67,18 @@ class Desk:
         except OrdersUnreadable as error:
             raise NotDone(503, "orders_unreadable", str(error)) from None
 
-    def give(self, order: Order) -> Done:
-        """Let an order hold; it takes the place of another one with the same scope."""
+    def give(self, order: Order, *, yields: bool = False) -> Done:
+        """Let an order hold; it takes the place of another one of its kind with the same scope, or `yields` to it."""
         order = msgspec.structs.replace(order, at_ns=self._clock_ns())
         orders = self.read()
-        others = [one for one in orders.orders if _scope(one) != _scope(order)]
+        others = [one for one in orders.orders if (one.kind, *_scope(one)) != (order.kind, *_scope(order))]
+        if yields and len(others) < len(orders.orders):
+            raise NotDone(409, "held", f"another order holds for {write_scope(order)}")
         _refuse_more(len(others), MOST_ORDERS, "orders hold; resume what need not be held up any more")
         return self._publish(orders, msgspec.structs.replace(orders, orders=[*others, order]), _tell(order, order.verb, order.at_ns))
 
     def resume(self, order: Order) -> Done:
-        """Lift the order with this very scope."""
+        """Lift every order with this very scope."""
         orders = self.read()
         others = [one for one in orders.orders if _scope(one) != _scope(order)]
         if len(others) == len(orders.orders):
@@ -81,6 +86,16 @@ class Desk:
             rest = f"orders hold for {held}" if held else "none holds at all"
             raise NotDone(404, "not_held", f"no order holds for {write_scope(order)}; {rest}")
         return self._publish(orders, msgspec.structs.replace(orders, orders=others), _tell(order, "resume", self._clock_ns()))
+
+    def end_past(self) -> list[Order]:
+        """Lift the orders whose time is up: those."""
+        ended = [one for one in self.read().orders if 0 < one.until_ns <= self._clock_ns()]
+        for order in ended:
+            orders = self.read()
+            others = [one for one in orders.orders if one != order]
+            event = msgspec.structs.replace(_tell(order, "resume", self._clock_ns()), reason="its time is up")
+            self._publish(orders, msgspec.structs.replace(orders, orders=others), event)
+        return ended
 
     def issue(self, key: Key, by: str) -> Done:
         """Let a key be known."""
@@ -128,13 +143,28 @@ class Desk:
         event = TaskEvent(task=task, at_ns=self._clock_ns(), by=by, outcome=outcome)
         return self._publish(orders, msgspec.structs.replace(orders, tasks=tasks), event)
 
+    def rule(self, event: ReviewEvent) -> Done:
+        """Let the data plane know what a reviewer decided on an answer that it holds. What is older than any can be held is forgotten."""
+        orders = self.read()
+        since_ns = event.at_ns - int(LONGEST_WAIT_S * 1e9)
+        others = {call: ruling for call, ruling in orders.reviews.items() if ruling.at_ns > since_ns and call != event.id}
+        reviews = dict([*others.items()][1 - MOST_RULINGS :]) | {event.id: Ruling(state=event.state, at_ns=event.at_ns, note=event.note or "")}
+        return self._publish(orders, msgspec.structs.replace(orders, reviews=reviews), event)
+
+    def list_ruled(self) -> list[str]:
+        """The calls whose held answers were decided on lately; none where the orders cannot be read, for then everything is paused."""
+        try:
+            return [*read_orders(self._path).reviews]
+        except OrdersUnreadable:
+            return []
+
     def count_reload(self, changed: list[str], by: str) -> Done:
         """Let the data plane read its config again."""
         orders = self.read()
         event = OrderEvent(at_ns=self._clock_ns(), by=by, verb="reload", reason=", ".join(changed) or None)
         return self._publish(orders, msgspec.structs.replace(orders, config_generation=orders.config_generation + 1), event)
 
-    def _publish(self, before: Orders, orders: Orders, event: OrderEvent | TaskEvent) -> Done:
+    def _publish(self, before: Orders, orders: Orders, event: OrderEvent | ReviewEvent | TaskEvent) -> Done:
         is_noted = self._journal.write(event)
         if orders != before:
             try:
@@ -165,8 +195,9 @@ def _scope(order: Order) -> tuple[str | None, str | None]:
 
 def _tell(order: Order, verb: str, at_ns: int) -> OrderEvent:
     return OrderEvent(
-        at_ns=at_ns, by=order.by, verb=verb, dimension=order.dimension, value=order.value, running=order.running, reason=order.reason or None
-    )
+        at_ns=at_ns, by=order.by, verb=verb, dimension=order.dimension, value=order.value, running=order.running, reason=order.reason or None,
+        until_ns=order.until_ns or None, tier=order.tier,
+    )  # fmt: skip
 
 
 def _refuse_more(number: int, most: int, advice: str) -> None:

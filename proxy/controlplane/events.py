@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from proxy.record import AlarmEvent, Correction, Extended, Opened, OrderEvent, TaskEvent
+from proxy.reviewed import QuarantineEvent, ReviewEvent
 
 CRASHED = "weighbridge_crashed"
 _CALL, _OPENED = b'{"call":', b'{"opened":'
@@ -54,6 +55,7 @@ class Weighed(msgspec.Struct, gc=False):
     output_token_ns: int | None = None
     added_ns: int | None = None
     waited_ns: int = 0
+    held_ns: int = 0
     limit_requests: int | None = None
     remaining_requests: int | None = None
     limit_tokens: int | None = None
@@ -89,6 +91,8 @@ _ROWS = {  # event → its table, and what checks it
     "order": ("orders", msgspec.json.Decoder(OrderEvent).decode),
     "task": ("tasks", msgspec.json.Decoder(TaskEvent).decode),
     "alarm": ("alarms", msgspec.json.Decoder(AlarmEvent).decode),
+    "quarantine": ("quarantines", msgspec.json.Decoder(QuarantineEvent).decode),
+    "review": ("reviews", msgspec.json.Decoder(ReviewEvent).decode),
 }
 _decode_any = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode

@@ -27,6 +27,7 @@ from proxy.config import Config, load
 from proxy.controlplane.api import Admin
 from proxy.controlplane.balances import Balances
 from proxy.controlplane.changes import list_keys, list_orders, make_changes
+from proxy.controlplane.controls.steering import Steering
 from proxy.controlplane.desk import Desk
 from proxy.controlplane.door import Door, add_list
 from proxy.controlplane.estimator import Estimator
@@ -35,12 +36,16 @@ from proxy.controlplane.gauges import make_budget_gauges, make_gauges
 from proxy.controlplane.inspection.events import Events
 from proxy.controlplane.inspection.inspector import Inspector
 from proxy.controlplane.journal_writer import JournalWriter
+from proxy.controlplane.judges.bench import Bench
 from proxy.controlplane.loader import Loader
 from proxy.controlplane.metrics import Metrics
 from proxy.controlplane.metrics.fleet import make_fleet_gauges
 from proxy.controlplane.notices.notifier import Notifier
 from proxy.controlplane.notices.trial import make_change as make_trial
+from proxy.controlplane.quarantine import Quarantines
 from proxy.controlplane.reloader import Reloader
+from proxy.controlplane.review.desk import ReviewDesk
+from proxy.controlplane.review.queue import Queue
 from proxy.controlplane.samples import SampleReceiver, bind
 from proxy.controlplane.settlement import Precedence, Settlement, make_price
 from proxy.controlplane.store import Store
@@ -62,7 +67,7 @@ _DRAIN_S = 8.0
 class ControlPlane:
     """All parts of the control plane, wired."""
 
-    def __init__(self, config: Config, config_path: str | None) -> None:
+    def __init__(self, config: Config, config_path: str | None, calls: str = "") -> None:
         config.journal_dir.mkdir(parents=True, exist_ok=True)
         self.stopping = threading.Event()
         self.metrics = Metrics(config.upstreams, find_version(), config.metrics)
@@ -76,8 +81,14 @@ class ControlPlane:
         self.streams = Streams(config.evaluators.drift, config.drift, self.journal)
         self.inspector.listeners.append(self.streams.watch)
         self.exporter = Exporter(config, find_version(), self.metrics.collect) if config.otlp.endpoint is not None else None
-        observers = [self.metrics.observe, self.fleet.observe, self.estimator.observe]
-        self.loader = Loader(config, observers, self.estimator.content, self.exporter, self._remember, self.inspector.rows)
+        self.desk = Desk(config.orders, self.journal, config.identity.keys)
+        self.queue = Queue(config.review, self.journal, redact, decided=self.desk.list_ruled())
+        self.inspector.listeners.append(self.queue.listen)
+        observers = [self.metrics.observe, self.fleet.observe, self.estimator.observe, self.queue.observe]
+        self.loader = Loader(
+            config, observers, self.estimator.content, self.exporter, self._remember, self.inspector.rows,
+            ready=lambda store: self.queue.restore(store.query),
+        )  # fmt: skip
         self.settlement = Settlement(
             self._query,
             self.loader.catch_up,
@@ -87,7 +98,12 @@ class ControlPlane:
             make_price(book, Providers(book, config.upstreams)),
         )
         self.balances = Balances(config)
-        self.desk = Desk(config.orders, self.journal, config.identity.keys)
+        self.quarantines = Quarantines(self._query, self.loader.catch_up, self.journal)
+        self.reviews = ReviewDesk(self.queue, self.desk, self._query)
+        self.desk_thread = ThreadPoolExecutor(1, thread_name_prefix="desk")
+        self.steering = Steering(config.controls, self.desk, lambda job: self.desk_thread.submit(job).result(), self.inspector.tally.drop)
+        self.bench = Bench(config, calls, self.inspector, redact)
+        self.inspector.listeners += [self.steering.hear, self.bench.hear]
         self.reloader = Reloader(config_path, config, self.desk, self.take)
         instance = f"{config.admin.host}:{config.admin.port}"
         self.notifier = Notifier(config.notify, config.notices, instance, self.metrics.collect, os.environ)
@@ -97,6 +113,8 @@ class ControlPlane:
             make_fleet_gauges(self.fleet, self.metrics.agents),
             self.inspector.tally.collect,
             DriftGauges(self.streams, self.metrics.agents).collect,
+            self.queue.collect,
+            self.steering.collect,
             self.notifier.collect,
         ]
         if self.exporter is not None:
@@ -133,7 +151,10 @@ class ControlPlane:
             "estimator": lambda: self.estimator.run(self.receiver.samples, self.stopping),
             "inspector": self._inspect,
             "streams": lambda: self.streams.run(self.stopping),
+            "judges": lambda: self.bench.run(self.stopping),
+            "steering": lambda: self.steering.run(self.stopping),
             "guests": lambda: self.inspector.run_guests(self.stopping),
+            "reviews": lambda: self.queue.run(self.receiver.held, self.stopping),
             "fleet": lambda: self.fleet.run(self._query, self.stopping),
             "notices": lambda: self.notifier.run(self.stopping),
         }
@@ -145,22 +166,27 @@ class ControlPlane:
 
     def take(self, config: Config) -> None:
         """Go on with a changed config."""
-        book = load_book(config)
+        book, redact = load_book(config), make_redactor(config)
         self.metrics.configure(config.upstreams, config.metrics)
         self.balances.configure(config)
         self.fleet.configure(config.fleet)
         self.notifier.configure(config.notify)
         self.inspector.configure(config.evaluators)
         self.streams.configure(config.evaluators.drift)
-        self.estimator.configure(config, book, make_redactor(config))
+        self.steering.configure(config.controls)
+        redact = make_redactor(config)
+        self.bench.configure(config, redact)
+        self.estimator.configure(config, book, redact)
+        self.queue.configure(config.review, redact)
         if self.exporter is not None:
             self.exporter.know(config)
         self.settlement.configure(make_price(book, Providers(book, config.upstreams)))
 
     def add_routes(self, app: web.Application, door: Door, desk: Executor, threads: Executor) -> None:
         """Add what changes something: one at a time in the thread of the desk, but for what must wait for the database."""
-        door.add(app, desk, [*make_changes(self.desk), self.reloader.make_change()])
-        door.add(app, threads, [self.settlement.change, make_trial(self.notifier), make_drift_change(self.streams, self.journal)])
+        slow = [self.settlement.change, make_trial(self.notifier), make_drift_change(self.streams, self.journal)]
+        door.add(app, desk, [*make_changes(self.desk), self.reloader.make_change(), *self.reviews.changes])
+        door.add(app, threads, [*slow, *self.reviews.looks, *self.quarantines.changes])
         add_list(app, desk, "/api/orders", lambda: list_orders(self.desk))
         add_list(app, desk, "/api/keys", lambda: list_keys(self.desk))
         add_list(app, threads, "/api/alerts", self.notifier.list_alerts)
@@ -169,7 +195,7 @@ class ControlPlane:
     def stop(self) -> None:
         """Let the estimator write what it has, then load what is left, then send what is left."""
         self.stopping.set()
-        for name in ("samples", "estimator", "inspector", "guests", "fleet", "notices", "streams"):
+        for name in ("samples", "estimator", "inspector", "guests", "reviews", "steering", "fleet", "notices", "streams"):
             self._threads[name].join(_DRAIN_S / 2)
         self.streams.save(_DRAIN_S / 2)
         self.journal.close()
@@ -195,7 +221,7 @@ def find_version() -> str:
         return ""
 
 
-async def run(config: Config, config_path: str | None, admin: socket.socket, lifeline: int | None = None) -> None:
+async def run(config: Config, config_path: str | None, admin: socket.socket, lifeline: int | None = None, calls: str = "") -> None:
     """Serve until SIGTERM, SIGINT, the end of the parent or of a thread."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -203,8 +229,8 @@ async def run(config: Config, config_path: str | None, admin: socket.socket, lif
         loop.add_signal_handler(number, stop.set)
     if lifeline is not None:
         loop.add_reader(lifeline, stop.set)
-    plane = ControlPlane(config, config_path)
-    threads, desk = ThreadPoolExecutor(_REPORT_THREADS, thread_name_prefix="report"), ThreadPoolExecutor(1, thread_name_prefix="desk")
+    plane = ControlPlane(config, config_path, calls)
+    threads, desk = ThreadPoolExecutor(_REPORT_THREADS, thread_name_prefix="report"), plane.desk_thread
     loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(desk, plane.reloader.reload_by_signal))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # one that came until now has waited
     plane.start(lambda: loop.call_soon_threadsafe(stop.set))
@@ -238,11 +264,12 @@ def main() -> None:
     parser.add_argument("--config")
     parser.add_argument("--source", help="what is read at a reload; --config where it is not given")
     parser.add_argument("--admin", type=int, required=True, help="file descriptor of the listening socket of the admin port")
+    parser.add_argument("--calls", default="", help="the data plane's URL, for judges")
     parser.add_argument("--lifeline", type=int, help="file descriptor that ends with the parent")
     options = parser.parse_args()
     open_log()
     os.set_inheritable(options.admin, False)
-    uvloop.run(run(load(options.config), options.source or options.config, socket.socket(fileno=options.admin), options.lifeline))
+    uvloop.run(run(load(options.config), options.source or options.config, socket.socket(fileno=options.admin), options.lifeline, options.calls))
 
 
 if __name__ == "__main__":

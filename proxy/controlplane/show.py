@@ -37,8 +37,12 @@ _MAIN = {
         "left_calls", "last_seen_ns",
     }),
 }  # fmt: skip
-_MOMENTS = frozenset({"at_ns", "started_ns", "first_seen_ns", "last_seen_ns", "starts_ns", "resets_at_ns", "used_up_ns", "alarmed_ns"})
+_MOMENTS = frozenset({
+    "at_ns", "decided_ns", "started_ns", "first_seen_ns", "last_seen_ns", "since_ns", "starts_ns", "until_ns", "resets_at_ns", "used_up_ns",
+    "alarmed_ns",
+})  # fmt: skip
 _MAY_BE_ABSENT = frozenset({  # "-", not "unknown"
+    "decided_ns", "since_ns", "until_ns",
     "resets_in_ns", "used_up_in_ns", "limit_nano_usd", "left_nano_usd", "limit_tokens", "left_tokens", "cost_per_success_nano_usd",
     "alarmed_ns",
 })  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from evaluators.verdict import PASS
 from proxy.controlplane.inspection.inspector import ANY
 from proxy.controlplane.reports import MAX_ROWS, Query, Report, Scope, group_by, make_limit, make_where, run
 
@@ -24,7 +25,7 @@ def verdicts(query: Query, by: Sequence[str], scope: Scope) -> Report:
         f"FROM calls_now JOIN verdicts v USING (id){where}), "
         f"inspected AS (SELECT {selected}count(*) AS inspected FROM judged WHERE evaluator = '{ANY}' GROUP BY ALL), "
         f"found AS (SELECT {selected}evaluator, label, severity, count(*) AS calls, max(at_ns) AS last_seen_ns "
-        f"FROM judged WHERE evaluator <> '{ANY}' GROUP BY ALL) "
+        f"FROM judged WHERE evaluator <> '{ANY}' AND label <> '{PASS}' GROUP BY ALL) "
         "SELECT " + "".join(f"i.{name}, " for name in names) + "f.evaluator, f.label, f.severity, coalesce(f.calls, 0) AS calls, i.inspected, "
         "coalesce(f.calls, 0) / i.inspected AS share, f.last_seen_ns FROM inspected i LEFT JOIN found f ON true"
         + "".join(f" AND i.{name} IS NOT DISTINCT FROM f.{name}" for name in names)

@@ -1,9 +1,10 @@
 """One attempt whose answer may still be given up: it receives the answer until that is the call's, then the relay does, without a word between.
 
 What the head tells is decided when the head comes. A failure that another attempt follows on is held back whole, so that it can be passed
-on as it came where that attempt cannot be made. Where an operator wants answers looked at (`empty`, `truncated`, `invalid_json`), one that is
-no stream is held back until its end, and of a stream (`startup_error`) what comes up to its first event; what grows too large for that
-is passed on. After the first byte has been passed on nothing is given up any more but what stalls, and that is broken off.
+on as it came where that attempt cannot be made. Where an operator wants answers looked at (`empty`, `truncated`, `invalid_json`,
+`invalid_tools`), one that is no stream is held back until its end, and of a stream (`startup_error`) what comes up to its first event; what
+grows too large for that is passed on. After the first byte has been passed on nothing is given up any more but what stalls, and that is
+broken off.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ class Attempt:
             if self._failure is None:
                 self._pass()
         else:
-            self._judge = open_judge(self.call, head, route.lane.judged, is_guarded=route.lane.upstream.stall.idle_s > 0)
+            self._judge = open_judge(self.call, head, route.judged, is_guarded=route.lane.upstream.stall.idle_s > 0)
             if self._judge is None:
                 self._pass()
 

@@ -17,7 +17,8 @@ _MOST_DECODED = 8 * 1024 * 1024
 _MOST_TEXT = 65536  # of an output, that is kept to be looked at
 _TEXT = frozenset({"chat", "text_completion", "generate_content"})
 _NATURAL = frozenset({None, "stop", "end_turn", "stop_sequence", "STOP", "FINISH_REASON_UNSPECIFIED", "completed", "COMPLETE"})
-_WHOLE = frozenset({"empty", "truncated", "invalid_json"})
+_CALLING = _NATURAL | {"tool_calls", "function_call", "tool_use", "TOOL_CALL"}
+_WHOLE = frozenset({"empty", "truncated", "invalid_json", "invalid_tools"})
 
 
 class StartJudge:
@@ -77,6 +78,8 @@ class WholeJudge:
             return "startup_error" if ask.stream else ""
         if not reading.output_bytes and not reading.text and not reading.tools:
             return "empty" if reading.finish in _NATURAL else ""
+        if reading.finish in _CALLING and not _are_whole(reading.tools):
+            return "invalid_tools"
         if ask.json_asked and reading.text and not reading.tools and len(reading.text) < _MOST_TEXT and reading.finish in _NATURAL:
             return "" if _is_json(reading.text) else "invalid_json"
         return ""
@@ -96,6 +99,13 @@ def open_judge(call: Call, head: ResponseHead, judged: frozenset[str], *, is_gua
 def _decode(head: ResponseHead) -> Decoding | None:
     coding = head.fields.get("content-encoding")
     return decoder(coding, _MOST_DECODED) if coding and coding != "identity" else None
+
+
+def _are_whole(calls: list[tuple[str, str]]) -> bool:
+    """Whether the arguments of tool calls are JSON where they begin as an object does; what begins otherwise may be the free text of a tool."""
+    if sum(len(arguments) for _, arguments in calls) >= _MOST_TEXT:
+        return True
+    return all(_is_json(arguments) for _, arguments in calls if arguments.lstrip().startswith("{"))
 
 
 def _is_json(text: bytes | bytearray | str) -> bool:

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from weakref import WeakSet
 
 from proxy.config import Limits, Upstream
+from proxy.dataplane.lane import Lane
 from proxy.dataplane.outbox import Outbox
-from proxy.dataplane.route import Lane
 from proxy.dataplane.sign import Signer
 from proxy.dataplane.upstream import Pool
 from proxy.record import KeyState, UpstreamState

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from proxy.errors import Refusal
-from proxy.orders import Order, Orders, OrdersUnreadable, read_orders
+from proxy.orders import HOLDS, VERBS, Order, Orders, OrdersUnreadable, read_orders
 from proxy.rules import is_dimension
 from proxy.toll.subject import Subject
 
@@ -26,14 +27,18 @@ _NOWHERE: _Mark = (0, 0, 0)
 class OrdersFile:
     """The orders that hold now, and how often the file could not be read."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock_ns: Callable[[], int] = time.time_ns) -> None:
         self.orders = Orders()
         self.unreadable = 0
         self._path = path
+        self._clock_ns = clock_ns
         self._mark: _Mark = _NOWHERE
         self._fault: str | None = None  # what is wrong with the file
         self._holding: _Index = {}
         self._ending: _Index = {}
+        self._tiers: _Index = {}
+        self._inspecting: _Index = {}
+        self._next_end_ns = 0  # of those that hold; 0: none ends by itself
         self.refresh()
         if self._fault is not None:
             reason = "the orders that held could not be read"
@@ -44,7 +49,7 @@ class OrdersFile:
         try:
             mark = _look(self._path)
             if mark == self._mark and self._fault is None:
-                return False
+                return self._end_past()
             orders = _read(self._path)
         except (OSError, OrdersUnreadable) as error:
             if str(error) != self._fault:  # told once, and not at every look
@@ -57,6 +62,13 @@ class OrdersFile:
         self._take(orders)
         return True
 
+    def _end_past(self) -> bool:
+        """Whether an order has ended by itself, which waits for no one."""
+        if not 0 < self._next_end_ns <= self._clock_ns():
+            return False
+        self._take(self.orders)
+        return True
+
     def check(self, subject: Subject) -> None:
         """Raises `Refusal` policy_paused or policy_killed where an order concerns the call."""
         if self._holding and (order := _find(self._holding, subject)) is not None:
@@ -67,10 +79,29 @@ class OrdersFile:
         order = _find(self._ending, subject)
         return None if order is None else _refuse(order)
 
+    def find_tier(self, subject: Subject) -> str | None:
+        """The rule of `tiers` that an order wants for a call."""
+        order = _find(self._tiers, subject)
+        return None if order is None else order.tier
+
+    @property
+    def inspects_some(self) -> bool:
+        """Whether anybody's calls are all to be inspected."""
+        return bool(self._inspecting)
+
+    def inspects(self, subject: Subject) -> bool:
+        """Whether this call is to be, whatever the share."""
+        return _find(self._inspecting, subject) is not None
+
     def _take(self, orders: Orders) -> None:
         self.orders = orders
-        self._holding = _arrange(orders.orders)
-        self._ending = _arrange([order for order in orders.orders if order.running])
+        now_ns = self._clock_ns()
+        current = [order for order in orders.orders if not order.until_ns or order.until_ns > now_ns]
+        self._next_end_ns = min((order.until_ns for order in current if order.until_ns), default=0)
+        self._holding = _arrange([order for order in current if order.verb in HOLDS])
+        self._ending = _arrange([order for order in current if order.running])
+        self._tiers = _arrange([order for order in current if order.verb == "tier"])
+        self._inspecting = _arrange([order for order in current if order.verb == "inspect"])
 
 
 def _look(path: Path) -> _Mark:
@@ -86,7 +117,7 @@ def _read(path: Path) -> Orders:
     """What the file says. Raises `OrdersUnreadable`, also where it says what no version of ours has written."""
     orders = read_orders(path)
     for order in orders.orders:
-        if order.verb not in _NAMES or not (order.dimension is None or is_dimension(order.dimension)):
+        if order.verb not in VERBS or not (order.dimension is None or is_dimension(order.dimension)):
             raise OrdersUnreadable(f"{path} holds an order that is not understood ({order.verb} {order.dimension})")
     return orders
 

@@ -16,13 +16,16 @@ from proxy.dataplane.carrier import Carrier, Carrying
 from proxy.dataplane.edge import Edge, Sent, write_refusal
 from proxy.dataplane.forward import decode_body, read_body
 from proxy.dataplane.headers import presented_keys, read_head
+from proxy.dataplane.holding import Holding
 from proxy.dataplane.identify import Identifier, Place, read_place
 from proxy.dataplane.journal import JournalWriter
+from proxy.dataplane.lane import Lane
 from proxy.dataplane.lanes import Lanes
+from proxy.dataplane.mending import Mending
 from proxy.dataplane.outbox import Outbox
 from proxy.dataplane.portion import Portion
 from proxy.dataplane.request import Request
-from proxy.dataplane.route import Lane, Route
+from proxy.dataplane.route import Route
 from proxy.dataplane.sending import Sending, new_id
 from proxy.dataplane.settle import Settler
 from proxy.dataplane.tiering import Tiering
@@ -39,7 +42,7 @@ class Traffic:
     """Everything that carries calls: pools, identities, journal, settler; and the calls in flight."""
 
     def __init__(
-        self, config: Config, upstreams: dict[str, Upstream], journal: JournalWriter, settler: Settler, admission: Admission
+        self, config: Config, upstreams: dict[str, Upstream], journal: JournalWriter, settler: Settler, admission: Admission, holding: Holding
     ) -> None:
         self._outbox = Outbox(journal)
         self.lanes = Lanes(self._outbox)
@@ -47,21 +50,27 @@ class Traffic:
         self.carrying = 0  # calls from their heads to their records
         self._next_lesson_ns = 0
         self._portion = Portion(config.evaluators)
+        self.holding = holding
+        self._ordered = Portion(config.evaluators)  # beside it, calls that an order wants to be inspected
         self._may_name = make_check(config.listen.host, config.listen.hosts)
         self.redact = settler.redact
         self.identifier = Identifier(config.identity, config.auth, redact=self.redact)
         self._settler = settler
         self._admission = admission
         self.carrier = Carrier(
-            config.limits, self.identifier, journal, settler, admission, is_stopping=lambda: self.stopping, propagates=config.otlp.propagate
-        )
+            config.limits, self.identifier, journal, settler, admission, is_stopping=lambda: self.stopping, holding=holding,
+            propagates=config.otlp.propagate,
+        )  # fmt: skip
         self.configure(config, upstreams)
 
     def configure(self, config: Config, upstreams: dict[str, Upstream]) -> None:
         """Take other upstreams, limits and tiers, from the next call on."""
         self._config = config
         self._portion.configure(config.evaluators)
+        self.holding.configure(config.review)
+        self._ordered.configure(msgspec.structs.replace(config.evaluators, share=1.0))
         self._tiering = Tiering(config.tiers)
+        self._mending = Mending(config.controls)
         self.carrier.limits = config.limits
         self.lanes.configure(upstreams, config.limits)
 
@@ -99,10 +108,15 @@ class Traffic:
             lanes, pools = self.lanes.by_name, self.pools  # a reload puts others in their place
             body, content = await self._read(call, fields, request, self._route(place))
             call.identity = self.identifier.identify(place, fields, call.ask, call.secret, call.presented)
+            is_socket = fields.get("upgrade", "").lower() == "websocket" and call.method == "GET" and not request.body_exists  # RFC 6455 §4.1
+            if not self.holding.is_idle:
+                self._hold(call, content, is_socket=is_socket)
+            if self._admission.orders.inspects_some and content is not None:
+                self._inspect_more(call, content)
             sending = Sending(call, edge, request, head, body, content, place.rest, pools, time.time_ns())
             del body, content  # so that `sending` can let go of them
             route = self._choose_route(call, lanes, sending.content, place.rest)
-            if fields.get("upgrade", "").lower() == "websocket" and call.method == "GET" and not request.body_exists:  # RFC 6455 §4.1
+            if is_socket:
                 await self.carrier.carry_socket(sending, route)
             else:
                 await self.carrier.carry(sending, route)
@@ -199,6 +213,20 @@ class Traffic:
                 self._settler.keep(call, content)
         return body, content
 
+    def _inspect_more(self, call: Call, content: bytes) -> None:
+        """Have a call inspected that the share has left out, where an order says so."""
+        if call.is_inspected or not call.kind.json_body or not self._admission.orders.inspects(make_subject(call)):
+            return
+        call.is_inspected = self._ordered.takes(call.kind.operation, call.started_ns)
+        if call.is_inspected and call.body is None:
+            self._settler.keep(call, content)
+
+    def _hold(self, call: Call, content: bytes | None, *, is_socket: bool) -> None:
+        """See whether a gate concerns the call; then a reviewer is shown what it asks. Raises `Refusal` policy_review_stream."""
+        self.holding.meet(call, is_socket=is_socket)
+        if call.hold is not None and call.body is None and content:
+            self._settler.keep(call, content)
+
     def _redact_ask(self, ask: Ask, keys: tuple[str, ...]) -> Ask:
         """Names of a model and of a tier are counted and kept as well; the body goes on as it came."""
         model = ask.model and self.redact.clean(ask.model, keys)
@@ -207,11 +235,14 @@ class Traffic:
 
     def _choose_route(self, call: Call, lanes: dict[str, Lane], content: bytes | None, target: str) -> Route:
         """Where the call may go, and with which model."""
-        if self._tiering.is_idle:
+        if self._tiering.is_idle and self._mending.is_idle:
             return Route(call, lanes, content, target)
-        asked = call.kind.model or call.ask.model
-        changed = self._tiering.choose(call, make_subject(call), content, target)
-        return Route(call, lanes, content, target) if changed is None else Route(call, lanes, *changed, asked_model=asked)
+        subject, asked = make_subject(call), call.kind.model or call.ask.model
+        mend = self._mending.find(subject)
+        changed = self._tiering.choose(call, subject, content, target, self._admission.orders.find_tier(subject))
+        if changed is None:
+            return Route(call, lanes, content, target, mend=mend)
+        return Route(call, lanes, *changed, asked_model=asked, mend=mend)
 
     def _is_lesson(self, now_ns: int) -> bool:
         """Whether the texts of a call that will report its usage go to the estimator, which learns from the difference."""

@@ -16,8 +16,9 @@ from typing import Any
 from proxy.call import Call, RateLimits
 from proxy.dataplane.attempt import DISCARDED, Attempt
 from proxy.dataplane.headers import ResponseHead
+from proxy.dataplane.lane import Lane
 from proxy.dataplane.relay import Relay
-from proxy.dataplane.route import Failure, Lane, Route
+from proxy.dataplane.route import Failure, Route
 from proxy.dataplane.stall import StallGuard
 from proxy.dataplane.upstream import Connection
 from proxy.errors import Refusal
@@ -187,6 +188,10 @@ class Side:
     @property
     def lane(self) -> Lane:
         return self._route.lane
+
+    @property
+    def judged(self) -> frozenset[str]:
+        return self._route.judged
 
     def learn(self, status: int, limits: RateLimits) -> None:
         self._route.learn(status, limits)

@@ -1,7 +1,6 @@
 """The route of one call: which upstream, key and model its next attempt goes to, and whether there is a next one.
 
-A `Lane` is what is kept of one upstream over all calls: its keys, their breakers, and its quota of further attempts. `Route.enter`
-finds a lane and a key that may be used now; while the asked upstream's breaker is open that is its first fallback at once. When an
+`Route.enter` finds a lane and a key that may be used now; while the asked upstream's breaker is open that is its first fallback at once. When an
 attempt fails, `decide` says in the same moment whether there will be another: the same upstream again, then the fallbacks in their order.
 Nothing is sent twice that the provider may have carried out, unless the operator allows it (`retry.unknown_fate`).
 """
@@ -16,14 +15,13 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from proxy.call import Answer, Call, RateLimits, Reading
-from proxy.config import Upstream
-from proxy.dataplane.keyring import Keyring, ProviderKey
-from proxy.dataplane.quota import Quota
-from proxy.dataplane.sign import Signer
+from proxy.dataplane.keyring import ProviderKey
+from proxy.dataplane.lane import Lane
+from proxy.dataplane.mending import NOTHING_MENDED, Mend
 from proxy.dataplane.trail import close_attempt, enter_attempt
 from proxy.errors import Refusal
 from proxy.record import Attempted
-from proxy.routes import EVERY_MODEL, JUDGED, Fallback
+from proxy.routes import EVERY_MODEL, Fallback
 from proxy.wire import change_model
 
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})  # whatever became of the first one
@@ -34,27 +32,6 @@ _WORDS = {"upstream_unreachable": "unreachable", "upstream_timeout": "timeout"}
 def draw_backoff(attempt: int, backoff_s: float, most_s: float, draw: Callable[[], float] = random.random) -> float:
     """Seconds to wait before the attempt after the `attempt`th: full jitter, https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/"""
     return draw() * min(most_s, backoff_s * 2.0 ** min(attempt - 1, 30))
-
-
-class Lane:
-    """What is kept of one upstream over all calls."""
-
-    def __init__(self, name: str, upstream: Upstream, environment: Mapping[str, str], signer: Signer | None = None) -> None:
-        self.name = name
-        self.upstream = upstream
-        self.signer = signer
-        self.retry = upstream.retry
-        self.quota = Quota(upstream.retry.share, upstream.retry.least)
-        self.hedges = Quota(upstream.hedge.share, upstream.hedge.least) if upstream.hedge.after_s else None
-        names = [variable for variable in upstream.key_names if environment.get(variable)]
-        keys = [ProviderKey(variable, environment[variable], upstream.breaker) for variable in names]
-        self.keyring = Keyring(keys or [ProviderKey(None, None, upstream.breaker)])
-        stall = upstream.stall
-        conditions = {*upstream.retry.when, *(word for fallback in upstream.fallbacks for word in fallback.when)}
-        self.judged = frozenset(conditions & JUDGED)
-        # Whether its answers need no look before they are passed on.
-        is_guarded = upstream.hedge.after_s or upstream.breaker.share or stall.first_byte_s or stall.idle_s or stall.tokens_per_s
-        self.is_plain = not (conditions - {"unreachable"} or self.keyring.is_pool or is_guarded)
 
 
 class Failure(msgspec.Struct):
@@ -75,7 +52,7 @@ class Route:
 
     def __init__(
         self, call: Call, lanes: Mapping[str, Lane], content: bytes | None, target: str, clock: Callable[[], float] = time.monotonic,
-        asked_model: str | None = None,
+        asked_model: str | None = None, mend: Mend = NOTHING_MENDED,
     ) -> None:  # fmt: skip
         self.call = call
         self.content = content  # the request body as it can be read; None: it cannot
@@ -83,6 +60,7 @@ class Route:
         self.is_moved = True  # since it was admitted
         self.is_foreign = False  # not where the caller's own credential belongs
         self.asked_model = self._first_model = asked_model  # what the caller asked for, where another one is asked now
+        self.mend = mend
         self.failure: Failure | None = None  # the newest
         self.key: ProviderKey
         self._lanes = lanes
@@ -145,6 +123,16 @@ class Route:
         """Whether the attempt that runs is the first one, at the upstream that the caller asked."""
         return self.lane is self._home and self._here == 1
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether the answer needs no look before it is passed on."""
+        return self.lane.is_plain and (not self.mend.words or self.call.ask.stream)
+
+    @property
+    def judged(self) -> frozenset[str]:
+        """What an answer is looked at for."""
+        return self.lane.judged if self.call.ask.stream else self.lane.judged | self.mend.words
+
     def split(self, call: Call) -> Route:
         """The route of a second attempt beside the first one: `enter` finds another key there, or else a fallback."""
         other = copy.copy(self)
@@ -202,11 +190,12 @@ class Route:
     def _find_again(self, word: str, wait_s: float | None, now: float) -> bool:
         """Whether this upstream is tried again, and when."""
         retry, keyring = self.lane.retry, self.lane.keyring
-        if self._here >= retry.attempts or not keyring.is_free(now):
+        is_mended = self.is_first and word in self.mend.again
+        if (self._here >= retry.attempts and not is_mended) or not keyring.is_free(now):
             return False
         if keyring.is_pool and word in ("rate_limited", "key_refused"):  # another key, at once
             return self.lane.quota.take(now)
-        if word not in retry.when or (wait_s is not None and wait_s > retry.most_backoff_s):
+        if not (is_mended or word in retry.when) or (wait_s is not None and wait_s > retry.most_backoff_s):
             return False
         delay_s = draw_backoff(self._here, retry.backoff_s, retry.most_backoff_s)
         delay_s = delay_s if wait_s is None else max(delay_s, wait_s)
@@ -219,7 +208,8 @@ class Route:
         """Whether a fallback may be used now, after what happened (None: nothing did, the way is closed)."""
         for index, fallback in enumerate(self._home.upstream.fallbacks):
             lane = self._lanes[fallback.upstream]
-            if index in self._used or not (word is None or word in fallback.when) or not lane.keyring.is_free(now) or not self._suits(fallback):
+            is_meant = word is None or word in fallback.when or word in self.mend.elsewhere
+            if index in self._used or not is_meant or not lane.keyring.is_free(now) or not self._suits(fallback):
                 continue
             self._used.add(index)
             self._next = fallback

@@ -21,8 +21,9 @@ class Tiering:
     """All rules, compiled. Times are nanoseconds since the Unix epoch."""
 
     def __init__(self, tiers: list[Tier]) -> None:
+        ranked = sorted(tiers, key=lambda tier: not tier.by_order)  # what was ordered comes first
         self._rules: list[tuple[Tier, Picker, Callable[[int], bool]]] = [
-            (tier, make_picker([], tier.match), _open_hours(tier)) for tier in tiers
+            (tier, make_picker([], tier.match), _open_hours(tier)) for tier in ranked
         ]
 
     @property
@@ -30,11 +31,18 @@ class Tiering:
         """Whether there is no rule."""
         return not self._rules
 
-    def choose(self, call: Call, subject: Subject, content: bytes | None, target: str) -> tuple[bytes, str] | None:
-        """(body, target) for the other model, and the call as if it had asked for that; None where it is answered as asked."""
+    def choose(
+        self, call: Call, subject: Subject, content: bytes | None, target: str, ordered: str | None = None
+    ) -> tuple[bytes, str] | None:
+        """(body, target) for the other model, and the call as if it had asked for that; None where it is answered as asked.
+
+        `ordered` is the rule that an order wants.
+        """
         if not content or not call.kind.json_body or subject.model is None or _STATEFUL in call.ask.unbounded:
             return None
         for tier, pick, is_open in self._rules:
+            if tier.by_order and tier.name != ordered:
+                continue
             other = tier.model.get(subject.model)
             if other is None or pick(subject) is None or not _fits(tier, call.ask.prompt_bytes) or not is_open(call.started_ns):
                 continue

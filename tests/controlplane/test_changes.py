@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.controlplane.changes import list_keys, make_changes
+from proxy.controlplane.changes import list_keys, list_orders, make_changes
 from proxy.controlplane.door import NotDone
 from proxy.controlplane.reports import BadQuestion
 from proxy.orders import Order, TaskBudget
@@ -64,6 +64,9 @@ def test_kill_ends_what_runs_and_pause_does_where_it_is_asked(room: Room) -> Non
         ({"verb": "pause", "by": ""}, "by is text of 1 to 100"),
         ({"verb": "pause", "reason": "a" * 1001}, "reason is text of 1 to 1000"),
         ({"verb": "pause", "running": "yes"}, "Expected `bool"),
+        ({"verb": "tier", "agent": "a"}, "`tier` names the rule"),
+        ({"verb": "pause", "tier": "strong"}, "`tier` names the rule"),
+        ({"verb": "pause", "for_s": 0}, "for_s is greater than 0"),
     ],
 )
 def test_a_wrong_order_stops_nothing(room: Room, body: object, expected: str) -> None:
@@ -140,3 +143,13 @@ def test_what_was_not_held_is_passed_on(room: Room) -> None:
     room.desk.give(Order(verb="pause", dimension="agent", value="b"))
     with pytest.raises(NotDone, match="no order holds for agent a; orders hold for agent b"):
         do(room, "POST", "/api/orders", {"verb": "resume", "agent": "a"})
+
+
+def test_an_order_may_end_by_itself_and_concern_a_tier(room: Room) -> None:
+    do(room, "POST", "/api/orders", {"verb": "tier", "agent": "a", "tier": "strong", "for_s": 1e-8})
+    do(room, "POST", "/api/orders", {"verb": "inspect", "agent": "a"})
+    assert [(one.verb, one.tier, one.running) for one in room.orders.orders] == [("tier", "strong", False), ("inspect", None, False)]
+    first, second = room.orders.orders
+    assert 10 < first.until_ns < 20 and second.until_ns == 0
+    shown = list_orders(room.desk)
+    assert [row[-2:] for row in shown.rows] == [[first.until_ns, "strong"], [None, None]] and shown.columns[-2:] == ["until_ns", "tier"]

@@ -164,3 +164,31 @@ def test_reloads_are_counted(room: Room) -> None:
     assert room.desk.count_reload(["budgets", "auth"], "jo").orders.config_generation == 1
     assert room.desk.count_reload([], "jo").orders.config_generation == room.orders.config_generation == 2
     assert [line["order"].get("reason") for line in room.noted()] == ["budgets, auth", None]
+
+
+def test_orders_of_two_kinds_hold_beside_each_other_and_one_may_yield(room: Room) -> None:
+    tier = Order(verb="tier", dimension="agent", value="a", tier="strong", by="control c", until_ns=50)
+    room.desk.give(PAUSE)
+    room.desk.give(tier, yields=True)
+    assert [one.verb for one in room.orders.orders] == ["pause", "tier"]
+    for order in (Order(verb="kill", dimension="agent", value="a"), tier):
+        with pytest.raises(NotDone, match="another order holds for agent a"):
+            room.desk.give(order, yields=True)
+    assert [one.verb for one in room.orders.orders] == ["pause", "tier"] and len(room.noted()) == 2
+    assert room.noted()[1]["order"] | {"at_ns": 2} == {
+        "at_ns": 2, "by": "control c", "verb": "tier", "dimension": "agent", "value": "a", "until_ns": 50, "tier": "strong",
+    }  # fmt: skip
+    room.desk.resume(Order(verb="resume", dimension="agent", value="a"))
+    assert room.orders == Orders()
+
+
+def test_those_whose_time_is_up_are_lifted(room: Room) -> None:
+    ends = [Order(verb="pause", dimension="agent", value=name, by="jo", until_ns=until_ns) for name, until_ns in (("a", 8), ("b", 99), ("c", 0))]
+    for order in ends:
+        room.desk.give(order)
+    assert [one.value for one in room.desk.end_past()] == []
+    while not (ended := room.desk.end_past()):
+        continue
+    assert [one.value for one in ended] == ["a"] and [one.value for one in room.orders.orders] == ["b", "c"]
+    last = room.noted()[-1]["order"]
+    assert (last["verb"], last["value"], last["by"], last["reason"]) == ("resume", "a", "jo", "its time is up")

@@ -96,7 +96,7 @@ def test_orders_and_tasks_are_rows(segments: Segments, store: Store) -> None:
     reader = segments.reader()
     reader.restore(store)
     load_all(reader, store)
-    assert store.query("SELECT * FROM orders")[1] == [(1, "jo", "pause", "agent", "a", False, "loops")]
+    assert store.query("SELECT * FROM orders")[1] == [(1, "jo", "pause", "agent", "a", False, "loops", None, None)]
     rows = store.query("SELECT task, at_ns, usd, tokens, calls, outcome FROM tasks ORDER BY at_ns")[1]
     assert rows == [("t", 2, 1.5, None, 3, None), ("t", 3, None, None, None, "succeeded")]
     assert reader.garbage == 1

@@ -17,6 +17,7 @@ def filled(store: Store) -> Store:
     ids = [make_record(number).id for number in range(5)]
     rows = [(ids[number], number, "any", "pass", "none", 1.0, "") for number in range(4)]  # the last call was not inspected
     rows += [(ids[0], 10, "empty", "empty", "error", 0.0, "x"), (ids[1], 11, "empty", "empty", "error", 0.0, "x")]
+    rows.append((ids[3], 13, "tone", "pass", "none", 1.0, ""))  # a judge that found nothing
     store.keep_verdicts([*rows, (ids[1], 12, "leaks", "template", "warning", 0.2, "x")])
     return store
 

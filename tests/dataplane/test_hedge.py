@@ -7,7 +7,8 @@ import pytest
 from proxy.call import Ask, Call, Kind
 from proxy.config import Upstream
 from proxy.dataplane.hedge import may_hedge
-from proxy.dataplane.route import Lane, Route
+from proxy.dataplane.lane import Lane
+from proxy.dataplane.route import Route
 from proxy.orders import Order, Orders, write_orders
 from proxy.routes import Breaker, Fallback, Hedge
 from tests.dataplane.hedging import (

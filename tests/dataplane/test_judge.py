@@ -12,7 +12,7 @@ from tests.dataplane.paying import answer
 from tests.dataplane.test_path import CHUNKS
 
 CHAT = Kind("openai.chat", "chat", json_body=True, needs_model=True)
-ALL = frozenset({"startup_error", "empty", "truncated", "invalid_json"})
+ALL = frozenset({"startup_error", "empty", "truncated", "invalid_json", "invalid_tools"})
 FAULT = b'data: {"error":{"message":"overloaded"}}\n\n'
 
 
@@ -39,6 +39,10 @@ def choose(content, finish="stop", **message):
     return json.dumps({"id": "r", "model": "m", "choices": [choice]}).encode()
 
 
+def called(arguments):
+    return [{"id": "t", "type": "function", "function": {"name": "f", "arguments": arguments}}]
+
+
 CALLED = [{"id": "t", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
 
 
@@ -58,6 +62,10 @@ CALLED = [{"id": "t", "type": "function", "function": {"name": "f", "arguments":
         (choose("{}"), True, ""),
         (choose('{"a": ', "length"), True, ""),
         (choose(None, "tool_calls", tool_calls=CALLED), True, ""),
+        (choose(None, "tool_calls", tool_calls=called('{"a": ')), False, "invalid_tools"),
+        (choose(None, "length", tool_calls=called('{"a": ')), False, ""),
+        (choose(None, "tool_calls", tool_calls=called("free text")), False, ""),
+        (choose(None, "tool_calls", tool_calls=called("")), False, ""),
     ],
 )
 def test_a_whole_answer(body, asked, word, size):

@@ -129,3 +129,24 @@ def test_a_folder_that_cannot_be_looked_into_is_a_fault_too(path, monkeypatch):
 
 def _no_more_files(path, **_):
     raise OSError(24, "Too many open files")
+
+
+def test_an_order_ends_by_itself_though_nobody_lifts_it(path):
+    now = [10]
+    ends = [Order(verb="pause", dimension="agent", value="alice", until_ns=20), Order(verb="kill", dimension="task", value="t-1", until_ns=30)]
+    write_orders(path, Orders(orders=ends))
+    file = OrdersFile(path, lambda: now[0])
+    assert outcome(file) == "policy_killed" and not file.refresh()
+    now[0] = 20
+    assert file.refresh() and not file.refresh() and outcome(file, Subject("alice", "openai")) is None and outcome(file) == "policy_killed"
+    now[0] = 30
+    assert file.refresh() and not file.refresh() and outcome(file) is None
+
+
+def test_tiers_and_inspections_hold_up_nobody(path):
+    orders = [Order(verb="tier", dimension="agent", value="alice", tier="strong"), Order(verb="inspect", dimension="team", value="red")]
+    write_orders(path, Orders(orders=orders))
+    file = OrdersFile(path)
+    assert outcome(file) is None and file.inspects_some
+    assert (file.find_tier(CALL), file.inspects(CALL)) == ("strong", True)
+    assert (file.find_tier(Subject("bob", "openai")), file.inspects(Subject("bob", "openai"))) == (None, False)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from proxy.dataplane.portion import Portion
 from proxy.inspecting import Evaluators
+from proxy.orders import Order, Orders, write_orders
+from tests.dataplane.paying import answer
+from tests.dataplane.routing import ASK, Upstreams, call
+from tests.dataplane.test_carrier import hold
 
 S = 10**9
 
@@ -37,3 +41,17 @@ def test_it_can_be_off() -> None:
     assert portion.takes("chat", S)
     portion.configure(Evaluators(share=0))
     assert not portion.takes("chat", S)
+
+
+def test_an_order_has_calls_inspected_that_the_share_leaves_out(run, tmp_path, monkeypatch):
+    write_orders(tmp_path / "orders.json", Orders(orders=[Order(verb="inspect", dimension="agent", value="alice")]))
+    sent = []
+
+    async def script(site):
+        monkeypatch.setattr(site.plane._samples, "send", sent.append)
+        for name in (b"alice", b"bob"):
+            await call(site, headers=b"x-agent-id: " + name + b"\r\n")
+        await site.record(2)
+        assert [(one.agent, one.request) for one in sent if one.is_inspected] == [("alice", ASK)]
+
+    hold(run, tmp_path, {"up": Upstreams(answer(40, 60))}, {}, script, evaluators=Evaluators(share=0.0))

@@ -7,7 +7,8 @@ import pytest
 
 from proxy.call import Ask, Call, Kind
 from proxy.config import Upstream
-from proxy.dataplane.route import Lane, Route, draw_backoff
+from proxy.dataplane.lane import Lane
+from proxy.dataplane.route import Route, draw_backoff
 from proxy.errors import Refusal
 from proxy.routes import Breaker, Fallback, Retry, name_condition
 

@@ -7,6 +7,7 @@ import pytest
 
 from proxy.call import Ask, Call, Kind
 from proxy.dataplane.tiering import Tiering
+from proxy.orders import Order, Orders, write_orders
 from proxy.routes import Fallback, Retry
 from proxy.tiers import Tier
 from proxy.toll.subject import Subject
@@ -97,3 +98,19 @@ def test_a_fallback_takes_it_from_there(run, tmp_path):
 
     hold(run, tmp_path, {"up": None, "other": other}, sections, script, tiers=[Tier("drafts", {"m": "cheap"})])
     assert other.asked[0][1]["model"] == "free"
+
+
+def test_a_rule_that_waits_for_an_order_comes_first_when_there_is_one(run, tmp_path):
+    up = Upstreams(answer(40, 60, "big"))
+    standing, ordered = Tier("standing", {"m": "small"}), Tier("strong", {"m": "big"}, by_order=True)
+    assert choose(ordered) == (None, "m", None) and choose(ordered, standing)[0] == "standing"
+    write_orders(tmp_path / "orders.json", Orders(orders=[Order(verb="tier", dimension="agent", value="alice", tier="strong")]))
+
+    async def script(site):
+        await call(site, headers=b"x-agent-id: alice\r\n")
+        await call(site, headers=b"x-agent-id: bob\r\n")
+        await site.record(2)
+        assert [record["tier"] for record in site.events("call")] == ["strong", "standing"]
+
+    hold(run, tmp_path, {"up": up}, {}, script, tiers=[standing, ordered])
+    assert [body["model"] for _, body in up.asked] == ["big", "small"]

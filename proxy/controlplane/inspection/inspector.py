@@ -93,6 +93,11 @@ class Inspector:
         self._tell(sent, sample, verdicts)
         return verdicts
 
+    def add(self, sent: Sent, sample: Sample, verdict: Verdict) -> None:
+        """Take in what somebody else has said of an inspected call; kept also where it is `pass`, for not every call is put before them."""
+        self._take(sent, verdict, is_kept=True)
+        self._tell(sent, sample, [verdict])
+
     def prepare(self, sent: Sent) -> Sample:
         """A sample as the evaluators see it: what was asked is read from the request, what is expected from the config."""
         question = read_question(sent.request)
@@ -125,11 +130,11 @@ class Inspector:
         self.tally.time(name, self._clock() - started)
         return verdict
 
-    def _take(self, sent: Sent, verdict: Verdict, is_whole: bool = False) -> None:
+    def _take(self, sent: Sent, verdict: Verdict, *, is_whole: bool = False, is_kept: bool = False) -> None:
         """Count a verdict, and keep it where it says something; of every call one row is kept."""
         if not is_whole:
             self.tally.count(sent.agent, sent.team, verdict)
-        if is_whole or verdict.label != PASS:
+        if is_whole or is_kept or verdict.label != PASS:
             if len(self.rows) == _MOST_ROWS:
                 self.tally.drop("verdict_not_kept")
             self.rows.append((sent.id, time.time_ns(), verdict.name, verdict.label, verdict.severity, verdict.score, verdict.explanation))

@@ -22,6 +22,7 @@ _WORDS = {  # what a failed attempt is called among the outcomes
     "unreachable": "upstream_unreachable", "timeout": "upstream_timeout", "cut": "upstream_cut", "rate_limited": "upstream_error",
     "overloaded": "upstream_error", "server_error": "upstream_error", "key_refused": "upstream_error", "startup_error": "upstream_stream_error",
     "empty": "upstream_discarded", "truncated": "upstream_discarded", "invalid_json": "upstream_discarded",
+    "invalid_tools": "upstream_discarded",
 }  # fmt: skip
 _FAMILIES = (
     ("attempts", "Attempts at an upstream by how they ended.", "outcome"),

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 from prometheus_client.core import Metric
 
-from proxy.config import Shown
 from proxy.controlplane.metrics.agents import AgentCounts
 from proxy.controlplane.streams.gauges import DriftGauges
 from proxy.controlplane.streams.streams import Streams
+from proxy.observing import Shown
 from tests.controlplane.streams.conftest import alarm_of, send
 
 

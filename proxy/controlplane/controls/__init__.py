@@ -1,0 +1,1 @@
+"""Controls that act by order: the what the evaluators find, counted, and the orders with an end that follow on it."""
