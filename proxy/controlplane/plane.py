@@ -99,7 +99,7 @@ class ControlPlane:
         )
         self.balances = Balances(config)
         self.quarantines = Quarantines(self._query, self.loader.catch_up, self.journal)
-        self.reviews = ReviewDesk(self.queue, self.desk, self._query)
+        self.reviews = ReviewDesk(self.queue, self.desk, self._query, lambda sent: self.inspector.judge(self.inspector.prepare(sent)))
         self.desk_thread = ThreadPoolExecutor(1, thread_name_prefix="desk")
         self.steering = Steering(config.controls, self.desk, lambda job: self.desk_thread.submit(job).result(), self.inspector.tally.drop)
         self.bench = Bench(config, calls, self.inspector, redact)
