@@ -174,7 +174,6 @@ class ControlPlane:
         self.inspector.configure(config.evaluators)
         self.streams.configure(config.evaluators.drift)
         self.steering.configure(config.controls)
-        redact = make_redactor(config)
         self.bench.configure(config, redact)
         self.estimator.configure(config, book, redact)
         self.queue.configure(config.review, redact)
