@@ -49,6 +49,7 @@ class Drift(msgspec.Struct, frozen=True):
     alpha: float = 0.0001  # false alarms an answer: one in 10,000
     warmup: int = 300  # answers that say what is usual, before anything is judged
     sensitive: bool = False  # whether the calibrated detector raises alarms as well, which are `likely`
+    times: bool = False  # whether how long answers take counts as well
     by: list[str] = msgspec.field(default_factory=lambda: ["agent", "task", "model"])  # what streams are told apart by
     most_streams: int = 500
     save_s: float = 300.0  # how often what was learned is saved

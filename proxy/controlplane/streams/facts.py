@@ -33,15 +33,15 @@ def name_stream(sent: Sent, by: Sequence[str]) -> tuple[str, ...]:
     return tuple(values[dimension] for dimension in by)
 
 
-def tell(sent: Sent, sample: Sample, verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """What a detector is told beside the text, in the words of `evaluators.drift`; what is not known is None."""
+def tell(sent: Sent, sample: Sample, verdicts: Sequence[Verdict], with_times: bool = False) -> dict[str, Any]:
+    """What a detector is told beside the text, in the words of `evaluators.drift`; what is not known is None, as are times that nobody wants."""
     return {
         "id": sent.id,
         "prompt": sample.prompt,
         "finish_reason": sent.finish,
         "verdicts": [verdict.name for verdict in verdicts if verdict.failed],
-        "latency_s": _to_seconds(sent.duration_ns),
-        "first_chunk_s": _to_seconds(sent.first_token_ns),
+        "latency_s": _to_seconds(sent.duration_ns if with_times else None),
+        "first_chunk_s": _to_seconds(sent.first_token_ns if with_times else None),
         "input_tokens": sent.input_tokens,
         "output_tokens": sent.output_tokens,
         "reasoning_tokens": sent.reasoning_tokens,

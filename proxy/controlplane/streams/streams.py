@@ -70,7 +70,7 @@ class Streams:
         try:
             with self._turn:
                 stream = self._find(sent)
-                alarm = stream.take(sample.text, tell(sent, sample, verdicts), self._clock_ns())
+                alarm = stream.take(sample.text, tell(sent, sample, verdicts, self._drift.times), self._clock_ns())
                 event = None if alarm is None else self._raise(stream, alarm)
         finally:
             self._allowance.end()

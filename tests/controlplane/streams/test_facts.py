@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from evaluators.sample import Sample, Tool, ToolCall
 from evaluators.verdict import Verdict
 from proxy.controlplane.streams.facts import find_type, name_stream, tell
-from tests.controlplane.streams.conftest import send
+from proxy.controlplane.streams.stream import Stream
+from proxy.controlplane.streams.streams import Streams
+from proxy.inspecting import Drift
+from tests.controlplane.streams.conftest import WARMUP, send
 
 
 @pytest.mark.parametrize(
@@ -38,7 +43,8 @@ def test_a_stream_is_named_by_the_model_that_was_asked_for() -> None:
 def test_a_detector_is_told_of_figures_in_seconds_and_of_what_failed() -> None:
     sent, _, _ = send(7, duration_ns=1_500_000_000, first_token_ns=250_000_000, reasoning_tokens=3, input_tokens=20, output_tokens=9)
     sample = Sample(calls=[ToolCall("look")], offered=[Tool("write"), Tool("look")], prompt_digest="d", prompt="Where is it?")
-    told = tell(sent, sample, [Verdict("empty"), Verdict("json", "cut", 0.1, "error"), Verdict("truncated", "mid_sentence", 0.6, "info")])
+    verdicts = [Verdict("empty"), Verdict("json", "cut", 0.1, "error"), Verdict("truncated", "mid_sentence", 0.6, "info")]
+    told = tell(sent, sample, verdicts, with_times=True)
     assert told == {
         "id": "c7", "prompt": "Where is it?", "finish_reason": "stop", "verdicts": ["json"], "latency_s": 1.5, "first_chunk_s": 0.25,
         "input_tokens": 20, "output_tokens": 9, "reasoning_tokens": 3, "tools": ["look"], "model_asked": "m", "model_answered": "m-1",
@@ -51,6 +57,15 @@ def test_what_is_not_known_is_none() -> None:
     told = tell(sent, sample, [])
     assert (told["latency_s"], told["first_chunk_s"], told["tool_set"]) == (None, None, None)
     assert tell(sent, Sample(offered=[]), [])["tool_set"] == "none"
+
+
+def test_times_are_told_only_where_they_are_wanted(make: Callable[..., Streams], monkeypatch: pytest.MonkeyPatch) -> None:
+    told = []
+    monkeypatch.setattr(Stream, "take", lambda self, text, facts, at_ns: told.append((facts["latency_s"], facts["first_chunk_s"])))
+    slow = send(1, duration_ns=1_500_000_000, first_token_ns=250_000_000)
+    for times in (False, True):
+        make(Drift(warmup=WARMUP, times=times)).watch(*slow)
+    assert told == [(None, None), (1.5, 0.25)]
 
 
 def test_many_tools_are_told_apart_by_a_digest_whatever_their_order() -> None:
