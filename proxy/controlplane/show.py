@@ -34,8 +34,9 @@ _MAIN = {
         "left_calls", "last_seen_ns",
     }),
 }  # fmt: skip
-_MOMENTS = frozenset({"at_ns", "started_ns", "first_seen_ns", "last_seen_ns", "starts_ns", "resets_at_ns", "used_up_ns"})
+_MOMENTS = frozenset({"at_ns", "until_ns", "started_ns", "first_seen_ns", "last_seen_ns", "starts_ns", "resets_at_ns", "used_up_ns"})
 _MAY_BE_ABSENT = frozenset({  # "-", not "unknown"
+    "until_ns",
     "resets_in_ns", "used_up_in_ns", "limit_nano_usd", "left_nano_usd", "limit_tokens", "left_tokens", "cost_per_success_nano_usd",
 })  # fmt: skip
 

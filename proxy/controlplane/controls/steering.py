@@ -51,11 +51,14 @@ class Steering:
         self._looked_s = 0.0
         self._fault: str | None = None  # what keeps the desk from lifting
         self._rules: list[tuple[Control, Picker]] = []
-        self._next: Sequence[Control] | None = controls
+        self.configure(controls)
 
     def configure(self, controls: Sequence[Control]) -> None:
         """Take other controls, from the next call on; those that have changed count anew."""
-        self._next = controls
+        self._next: Sequence[Control] | None = controls
+        for control in controls:
+            if not control.is_inline:
+                self._counts.setdefault((control.name, control.do), 0)
 
     def hear(self, sent: Sent, _: Sample, verdicts: list[Verdict]) -> None:
         """What was found in a call."""

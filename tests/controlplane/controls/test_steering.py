@@ -38,7 +38,7 @@ class Site(Room):
             self.steering.weigh(Sent(id=f"c{self.calls}", agent=agent, format="f", usage_source="reported", **names), verdicts)
 
     def counts(self) -> dict[tuple[str, str], float]:
-        return {tuple(sample.labels.values()): sample.value for family in self.steering.collect() for sample in family.samples}
+        return {tuple(sample.labels.values()): sample.value for family in self.steering.collect() for sample in family.samples if sample.value}
 
 
 @pytest.fixture
