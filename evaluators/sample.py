@@ -40,6 +40,7 @@ class Sample(msgspec.Struct, frozen=True, dict=True):
     asked: Literal["text", "json"] | None = None  # the format that the request asked for
     schema: Any = None  # the JSON Schema that the answer must keep to
     language: str | None = None  # two letters; the language that the answer must be in, where somebody said so
+    prompt: str | None = None  # what the user wrote last, where it is known
     prompt_language: str | None = None  # the language of the question, where it could be told
     prompt_digest: str | None = None  # of what stays the same from call to call: the system prompt and the tools
     is_cut: bool = False  # only the beginning of the answer is here

@@ -156,6 +156,14 @@ class Toll(msgspec.Struct):
     is_metered: bool = False  # its output may be cut: it is read as it flows, and asked for uncompressed
 
 
+class Hold(msgspec.Struct, frozen=True, gc=False):
+    """The gate that an answer must pass: a person approves it first."""
+
+    gate: str
+    wait_s: float  # for a decision
+    releases: bool  # where nobody decides in time
+
+
 class Call(msgspec.Struct, kw_only=True):
     """One request on its way: owned by one coroutine, each part filled by exactly one stage."""
 
@@ -176,6 +184,8 @@ class Call(msgspec.Struct, kw_only=True):
     body: bytes | None = None  # the request body, decoded; kept only where a sample may need it
     is_lesson: bool = False  # whether its texts teach the estimator what tokens the provider counts
     is_inspected: bool = False  # whether the evaluators are to see it
+    hold: Hold | None = None  # what its answer waits for
+    held_ns: int = 0  # how long it did
     request_bytes: int = 0
     answer: Answer = msgspec.field(default_factory=Answer)
     reading: Reading = msgspec.field(default_factory=Reading)

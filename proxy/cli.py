@@ -12,14 +12,14 @@ from importlib.metadata import version
 from typing import Any
 
 from proxy import supervise
-from proxy.commands import evaluate, keys, notify, orders, reload, reports, settle, task
+from proxy.commands import drift, evaluate, keys, notify, orders, quarantine, reload, reports, review, settle, task
 from proxy.commands.admin import CannotAnswer, address_of
 from proxy.config import ConfigError, load
 from proxy.controlplane.reports import BadQuestion
 from proxy.controlplane.store import QueryTooLong
 from proxy.demo import fleet
 
-_COMMANDS = (reports, orders, keys, task, settle, reload, notify, evaluate)
+_COMMANDS = (reports, orders, keys, task, settle, reload, notify, evaluate, drift, review, quarantine)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -6,7 +6,6 @@ Secrets never stand in the file: `key: env:NAME` names the environment variable 
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import typing
@@ -22,8 +21,10 @@ from proxy.hosts import check_listen, is_loopback
 from proxy.inspecting import BUILT_IN, Evaluators, check_evaluators
 from proxy.judging import Judge, Known, check_judges
 from proxy.notify import Notify, check_notify, list_secrets
+from proxy.observing import Fleet, Shown, check_fleet
 from proxy.otlp import Otlp, check_otlp
 from proxy.prices import Price, check_prices
+from proxy.reviewing import Review, check_review
 from proxy.routes import check_routes
 from proxy.rules import Budget, Headroom, Key, Ledger, RateLimit, Reserving, check_keys, check_rules
 from proxy.tiers import Tier, check_tiers
@@ -97,21 +98,6 @@ class Journal(_Section):
     retain_bytes: int = 4 * 1024 * 1024 * 1024  # … and the oldest of them while all are larger than this
 
 
-class Shown(_Section):
-    """How many have series of their own in /metrics; all others are added up."""
-
-    agents: int = 200
-    models: int = 200  # sets of upstream, operation and model with counters …
-    histograms: int = 40  # … and with histograms: a hundred series each
-
-
-class Fleet(_Section):
-    """When an agent is silent for too long."""
-
-    silence: dict[str, float] = {}  # agent or pattern → seconds; the first that fits counts, and 0 is never
-    learn_days: float = 3.0  # how long an agent is watched before what was learned of it counts
-
-
 class Config(_Section):
     """The whole configuration of one Weighbridge."""
 
@@ -132,6 +118,7 @@ class Config(_Section):
     prices: list[Price] = []
     capture: Capture = Capture()
     evaluators: Evaluators = Evaluators()
+    review: Review = Review()
     judges: list[Judge] = []
     controls: list[Control] = []
     journal: Journal = Journal()
@@ -163,6 +150,11 @@ class Config(_Section):
     @property
     def notices(self) -> Path:
         return Path(self.state_dir) / "notices.json"
+
+    @property
+    def drift(self) -> Path:
+        """The folder of what was learned of streams."""
+        return Path(self.state_dir) / "drift"
 
     @property
     def kept(self) -> Path:
@@ -229,11 +221,7 @@ def _cross_check(config: Config, environment: typing.Mapping[str, str], faults: 
         for field, number in msgspec.structs.asdict(getattr(config, section)).items():
             if number <= 0:
                 faults.add(f"{section}.{field}", "must be greater than 0")
-    for pattern, seconds in config.fleet.silence.items():
-        if seconds is not None and not 0 <= seconds < math.inf:
-            faults.add(f"fleet.silence.{pattern}", "expected seconds, or 0 for an agent that is never silent for too long")
-    if config.fleet.learn_days is not None and not 0 <= config.fleet.learn_days < math.inf:
-        faults.add("fleet.learn_days", "expected 0 or more days")
+    check_fleet(config.fleet, faults)
     if config.capture.max_bytes <= 0:
         faults.add("capture.max_bytes", "must be greater than 0; to keep nothing, use `content: false`")
     check_keys(config.identity.keys, faults)
@@ -241,6 +229,7 @@ def _cross_check(config: Config, environment: typing.Mapping[str, str], faults: 
     check_tiers(config.tiers, faults)
     check_otlp(config.otlp, config.capture.content, environment, faults)
     check_evaluators(config.evaluators, faults)
+    check_review(config.review, faults)
     evaluators = (*BUILT_IN, *(one.name for one in config.evaluators.own))
     known = Known(config.upstreams, evaluators, config.budgets, config.demo, config.auth, environment)
     check_judges(config.judges, known, faults)

@@ -21,7 +21,11 @@
     │   ├── policy_too_many_running 429  over a limit of calls at once
     │   ├── policy_upstream_limited 429  the provider's own limit is used up
     │   ├── policy_paused           403  paused by order
-    │   └── policy_killed           403  ended by order
+    │   ├── policy_killed           403  ended by order
+    │   ├── policy_review_stream    403  a stream, and a gate that holds answers until they are reviewed
+    │   ├── policy_review_rejected  403  a reviewer has rejected the answer
+    │   ├── policy_review_timeout   403  nobody has reviewed the answer in time
+    │   └── policy_review_full      403  there is no room to hold another answer
     ├── upstream_*     the provider, or the way to it
     │   ├── upstream_unreachable    502  no connection
     │   ├── upstream_malformed      502  an answer whose framing is ambiguous
@@ -69,6 +73,10 @@ STATUSES = {
     "policy_upstream_limited": 429,
     "policy_paused": 403,
     "policy_killed": 403,
+    "policy_review_stream": 403,
+    "policy_review_rejected": 403,
+    "policy_review_timeout": 403,
+    "policy_review_full": 403,
     "upstream_unreachable": 502,
     "upstream_malformed": 502,
     "upstream_cut": 502,

@@ -17,6 +17,10 @@ _PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*\Z")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 _LANGUAGE = re.compile(r"[a-z]{2}\Z")
 _MOST_TIMEOUT_S = 60.0
+_STREAMS_BY = ("agent", "task", "model", "upstream")
+_LEAST_WARMUP, _MOST_WARMUP = 50, 1_000
+_MOST_STREAMS = 10_000
+_LEAST_SAVE_S = 1.0
 
 
 class Expectation(msgspec.Struct, frozen=True):
@@ -38,6 +42,18 @@ class OwnEvaluator(msgspec.Struct, frozen=True):
     share: float = 1.0
 
 
+class Drift(msgspec.Struct, frozen=True):
+    """How each stream of answers is watched for a change of what is usual in it."""
+
+    enabled: bool = True
+    alpha: float = 0.0001  # false alarms an answer: one in 10,000
+    warmup: int = 300  # answers that say what is usual, before anything is judged
+    sensitive: bool = False  # whether the calibrated detector raises alarms as well, which are `likely`
+    by: list[str] = msgspec.field(default_factory=lambda: ["agent", "task", "model"])  # what streams are told apart by
+    most_streams: int = 500
+    save_s: float = 300.0  # how often what was learned is saved
+
+
 class Evaluators(msgspec.Struct, frozen=True):
     """How many calls are inspected, and by what."""
 
@@ -46,6 +62,7 @@ class Evaluators(msgspec.Struct, frozen=True):
     shares: dict[str, float] = {}  # evaluator → of the calls handed over
     expect: list[Expectation] = []
     own: list[OwnEvaluator] = []
+    drift: Drift = Drift()
 
 
 def check_evaluators(evaluators: Evaluators, faults: Faults) -> None:
@@ -78,6 +95,23 @@ def check_evaluators(evaluators: Evaluators, faults: Faults) -> None:
         if not 0 < one.timeout_s <= _MOST_TIMEOUT_S:
             faults.add(f"{where}.timeout_s", f"must be greater than 0, and at most {_MOST_TIMEOUT_S:g}")
         _check_share(f"{where}.share", one.share, faults)
+    if evaluators.drift is not None:
+        _check_drift(evaluators.drift, faults)
+
+
+def _check_drift(drift: Drift, faults: Faults) -> None:
+    where = "evaluators.drift"
+    if drift.alpha is not None and not 0 < drift.alpha < 1:
+        faults.add(f"{where}.alpha", "is false alarms an answer, more than 0 and less than 1: 0.0001 is one in 10,000")
+    if drift.warmup is not None and not _LEAST_WARMUP <= drift.warmup <= _MOST_WARMUP:
+        faults.add(f"{where}.warmup", f"expected {_LEAST_WARMUP} to {_MOST_WARMUP} answers; with fewer than 300 a change is found later")
+    unknown = [name for name in drift.by or () if name not in _STREAMS_BY]
+    if drift.by is not None and (unknown or "agent" not in drift.by or len(set(drift.by)) < len(drift.by)):
+        faults.add(f"{where}.by", f"expected agent, and with it any of {', '.join(_STREAMS_BY[1:])}, each once")
+    if drift.most_streams is not None and not 1 <= drift.most_streams <= _MOST_STREAMS:
+        faults.add(f"{where}.most_streams", f"expected 1 to {_MOST_STREAMS}; each takes up to 0.4 MB of memory")
+    if drift.save_s is not None and not drift.save_s >= _LEAST_SAVE_S:
+        faults.add(f"{where}.save_s", f"must be {_LEAST_SAVE_S:g} or more")
 
 
 def _is_json(path: str) -> bool:

@@ -14,6 +14,7 @@ import msgspec
 
 from proxy.rules import Key
 
+APPROVED, REJECTED = "approved", "rejected"
 HOLDS = ("pause", "kill")
 VERBS = (*HOLDS, "tier", "inspect")
 
@@ -45,6 +46,14 @@ class TaskBudget(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     calls: int | None = None
 
 
+class Ruling(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a reviewer decided on an answer that is held."""
+
+    state: str  # APPROVED | REJECTED
+    at_ns: int
+    note: str = ""  # for the caller of one that is rejected
+
+
 class Orders(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All that holds now."""
 
@@ -54,6 +63,7 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     keys: list[Key] = []  # issued and not revoked
     revoked: list[str] = []  # SHA-256 of keys that are refused, also where the config still lists them
     tasks: dict[str, TaskBudget] = {}  # open tasks that have a budget of their own
+    reviews: dict[str, Ruling] = {}  # call → the decision on its answer, for as long as one may be held
 
 
 class OrdersUnreadable(Exception):

@@ -93,6 +93,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     act: str | None = None  # refused | clamped | downgraded | cut | warned | observed
     capped_tokens: int | None = None  # the maximum that was written into the request
     waited_ns: int = 0  # in a queue, part of duration_ns
+    gate: str | None = None  # that held its answer until it was reviewed
+    held_ns: int = 0  # for so long, part of duration_ns
     # time, all spans from started_ns
     first_byte_ns: int | None = None
     first_token_ns: int | None = None
@@ -182,13 +184,37 @@ class OrderEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
 
     at_ns: int
     by: str
-    verb: str  # pause | resume | kill | tier | inspect | issue_key | revoke_key | reload
+    verb: str  # pause | resume | kill | tier | inspect | issue_key | revoke_key | reload | accept_drift | dismiss_drift
     dimension: str | None = None  # agent, task, … ; None: everything
     value: str | None = None
     running: bool = False  # also the calls that are running
     reason: str | None = None
     until_ns: int | None = None  # when it is to end by itself
     tier: str | None = None  # the rule of `tiers` that holds meanwhile
+
+
+class AlarmEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """The answers of a stream are no longer what they were: the journal's `alarm` line. Nothing of any answer's text is in it."""
+
+    at_ns: int
+    call: str  # whose answer was the last that it took
+    agent: str
+    team: str | None = None
+    task: str | None = None  # the type of task, the model asked for, the upstream: where streams are told apart by them
+    model: str | None = None
+    upstream: str | None = None
+    severity: str  # certain | likely
+    kind: str  # output | input: the prompts have changed as well
+    answer: int  # raised at this answer of the stream …
+    began: int  # … and the change began about at this one
+    evidence: float
+    alpha: float
+    baseline: int
+    cause: str  # in words
+    moves: list[tuple[str, float, float]] | None = None  # what moved: its name, how it was, how it is
+    wire: list[tuple[str, str, str]] | None = None  # what changed around it: its name, what it was, what it is
+    before: list[str] | None = None  # calls whose answers show how it was …
+    after: list[str] | None = None  # … and how it is
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -17,7 +17,7 @@ from proxy.document import Fault
 
 LIVE = (
     "auth", "upstreams", "limits", "identity", "budgets", "rate_limits", "headroom", "reservation", "tiers", "prices", "capture", "evaluators",
-    "judges", "controls", "metrics", "fleet", "notify",
+    "review", "judges", "controls", "metrics", "fleet", "notify",
 )  # fmt: skip
 _OF_CLIENTS = ("header_bytes", "idle_client_s", "head_s", "write_idle_s", "client_connections", "client_calls")  # the edge has them from its start
 _FIXED = frozenset({*(f"limits.{name}" for name in _OF_CLIENTS), "limits.stop_grace_s"})  # and who watches over the stop has the grace

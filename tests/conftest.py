@@ -7,9 +7,9 @@ import ipaddress
 import sys
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("weighbridge", deadline=None)
+settings.register_profile("weighbridge", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("weighbridge")
 
 

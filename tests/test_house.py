@@ -18,8 +18,8 @@ LONGER: dict[str, int] = {}
 _SHARED = (
     "proxy.call", "proxy.record", "proxy.errors", "proxy.config", "proxy.rules", "proxy.routes", "proxy.orders", "proxy.wire", "proxy.pricing",
     "proxy.tiers", "proxy.toll", "proxy.reload", "proxy.token", "proxy.document", "proxy.log", "proxy.upstream", "proxy.redact", "proxy.hosts",
-    "proxy.notify", "proxy.otlp", "proxy.trace", "proxy.inspecting", "proxy.footprint", "proxy.controls",
-    "proxy.judging", "proxy.prices",
+    "proxy.notify", "proxy.otlp", "proxy.trace", "proxy.inspecting", "proxy.footprint", "proxy.reviewing", "proxy.reviewed", "proxy.observing",
+    "proxy.controls", "proxy.judging", "proxy.prices",
 )  # fmt: skip
 # What each part may import of ours, itself aside; the longest matching name decides.
 FLOORS: dict[str, tuple[str, ...]] = {
@@ -34,6 +34,9 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "proxy.notify": ("proxy.document",),
     "proxy.otlp": ("proxy.document",),
     "proxy.inspecting": ("proxy.document",),
+    "proxy.observing": ("proxy.document",),
+    "proxy.reviewed": (),
+    "proxy.reviewing": ("proxy.document", "proxy.rules"),
     "proxy.controls": ("proxy.document", "proxy.routes", "proxy.tiers"),
     "proxy.judging": ("proxy.document", "proxy.rules"),
     "proxy.prices": ("proxy.document",),
@@ -41,7 +44,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "proxy.footprint": (),
     "proxy.config": (
         "proxy.hosts", "proxy.document", "proxy.rules", "proxy.routes", "proxy.tiers", "proxy.upstream", "proxy.notify", "proxy.otlp",
-        "proxy.inspecting", "proxy.controls", "proxy.judging", "proxy.prices",
+        "proxy.inspecting", "proxy.reviewing", "proxy.observing", "proxy.controls", "proxy.judging", "proxy.prices",
     ),  # fmt: skip
     "proxy.token": (),
     "proxy.redact": (),
@@ -71,6 +74,7 @@ GUARDS: dict[str, set[str]] = {
     "proxy/controlplane/notices/outbox.py": {"Outbox._try"},
     "evaluators/host.py": {"ask"},
     "proxy/controlplane/inspection/inspector.py": {"Inspector._judge", "Inspector._tell"},
+    "proxy/controlplane/streams/streams.py": {"Streams.restore"},
     "proxy/controlplane/tokens.py": {"_count_window"},
     "proxy/controlplane/metrics/registry.py": {"Metrics._gather"},
     "proxy/controlplane/traces/export.py": {"Exporter._send", "Exporter._send_calls"},

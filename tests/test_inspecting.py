@@ -33,6 +33,14 @@ def test_the_names_here_are_those_of_the_evaluators() -> None:
         ("{own: [{name: a, path: a.b}]}", "evaluators.own[0].path", "package.module:function"),
         ("{own: [{name: a, path: 'a:b', timeout_s: 0}]}", "evaluators.own[0].timeout_s", "greater than 0"),
         ("{own: [{name: a, path: 'a:b', share: -1}]}", "evaluators.own[0].share", "from 0 to 1"),
+        ("{drift: {alpha: 0}}", "evaluators.drift.alpha", "0.0001 is one in 10,000"),
+        ("{drift: {alpha: 1}}", "evaluators.drift.alpha", "less than 1"),
+        ("{drift: {warmup: 49}}", "evaluators.drift.warmup", "50 to 1000"),
+        ("{drift: {by: [task]}}", "evaluators.drift.by", "expected agent"),
+        ("{drift: {by: [agent, team]}}", "evaluators.drift.by", "task, model, upstream"),
+        ("{drift: {by: [agent, agent]}}", "evaluators.drift.by", "each once"),
+        ("{drift: {most_streams: 0}}", "evaluators.drift.most_streams", "1 to 10000"),
+        ("{drift: {save_s: 0}}", "evaluators.drift.save_s", "1 or more"),
     ],
 )
 def test_faults(section: str, path: str, told: str) -> None:

@@ -54,7 +54,7 @@ def fetch(config: Config, method: str, path: str, body: dict | None = None, toke
         raise explain_stranger(config) from None
 
 
-def change(config: Config, method: str, address: str, body: dict, target: str = "") -> dict[str, Any]:
+def change(config: Config, method: str, address: str, body: dict | None, target: str = "") -> dict[str, Any]:
     """Change something in the running Weighbridge, with the token of its state folder; `target` takes the place of `{id}` in the address.
 
     Raises `NothingRuns`, `CannotAnswer`, `BadQuestion`.

@@ -32,7 +32,7 @@ def add(commands: Any) -> None:
 def _add_report(command: argparse.ArgumentParser, name: str) -> None:
     command.add_argument("--config", help="the YAML file of the proxy; without it the defaults hold")
     command.add_argument("--format", choices=show.FORMATS, default="table")
-    if name != "budgets":
+    if name not in ("budgets", "quarantines"):
         command.add_argument("--since", help="24h, 7d, 2026-11-01 or 2026-11-01T12:00:00Z")
         command.add_argument("--until", help="the same; calls started before it")
     if name == "report":
@@ -41,8 +41,10 @@ def _add_report(command: argparse.ArgumentParser, name: str) -> None:
         command.add_argument("--by", default="agent", help=f"one or more of {CHOICES}; '' for all together")
     if name == "tasks":
         command.add_argument("--by", help=f"what tasks cost on the average, by one or more of {CHOICES}; '' for all in one row")
-    if name in ("calls", "tasks", "budgets"):
-        command.add_argument("--last", help=f"how many (default: {100 if name == 'budgets' else 20})")
+    if name in ("calls", "tasks", "budgets", "reviews"):
+        command.add_argument("--last", help=f"how many (default: {100 if name in ('budgets', 'reviews') else 20})")
+    if name == "reviews":
+        command.add_argument("--state", help="open, decided, or one of pass, fail, unsure, approved, rejected, timed_out, released, dropped")
     such = "accounts, as agent=researcher or budget=agent-day" if name == "budgets" else "calls, as agent=researcher or tag:stage=test"
     command.add_argument("--where", action="append", default=[], metavar="NAME=VALUE", help=f"only such {such}; may be repeated")
 
@@ -55,12 +57,12 @@ def run(options: argparse.Namespace) -> int:
 
 def read_question(options: argparse.Namespace) -> dict[str, str]:
     """The words of a report command as the admin port takes them. Raises `BadQuestion`."""
-    asked = {name: value for name in ("since", "until", "by", "last") if (value := getattr(options, name, None)) is not None}
+    asked = {name: value for name in ("since", "until", "by", "last", "state") if (value := getattr(options, name, None)) is not None}
     for condition in options.where:
         name, sign, value = condition.partition("=")
         if not sign:
             raise BadQuestion(f"--where takes NAME=VALUE with a name of {CHOICES}")
-        if options.command != "budgets":
+        if options.command not in ("budgets", "reviews"):
             find_dimension(name)
         asked[name] = value
     return asked

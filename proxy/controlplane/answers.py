@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 
 from proxy.controlplane import reports
 from proxy.controlplane.budgets import budgets
+from proxy.controlplane.quarantine import quarantines
 from proxy.controlplane.reports import BadQuestion, Query, Report
+from proxy.controlplane.review.report import agreement, reviews
 from proxy.controlplane.tasks import task_costs, tasks
 from proxy.controlplane.verdicts import verdicts
 from proxy.toll.terms import Balance
@@ -18,6 +20,9 @@ REPORTS = {
     "unpriced": "the models whose price is unknown",
     "budgets": "limit, spent, reserved, reset and forecast of every account of a budget, the most used first",
     "verdicts": "what the evaluators objected to, by agent or any of the recorded names",
+    "reviews": "what waits for a reviewer, and what reviewers decided",
+    "agreement": "how the evaluators and the reviewers agree",
+    "quarantines": "which calls are not to be relied on, and why",
     "tasks": "calls, tokens, cost and outcome of every task, and what tasks cost on the average",
 }
 _PLAIN = frozenset({"since", "until", "by", "last", "format"})
@@ -33,6 +38,13 @@ def answer(query: Query, name: str, asked: dict[str, str], now_ns: int, weigh: C
         if asked.keys() & {"since", "until", "by"}:
             raise BadQuestion("budgets are shown as they are now; ask with last, budget, unit or a dimension of the account")
         return budgets(query, weigh(), filters, _read_last(asked, "100"), now_ns)
+    if name == "quarantines":
+        if asked.keys() - {"format"}:
+            raise BadQuestion("quarantines are shown all, without a filter")
+        return quarantines(query)
+    if name in ("reviews", "agreement"):
+        named = filters | {word: asked[word] for word in ("since", "until", "by") if word in asked}
+        return agreement(query, named, now_ns) if name == "agreement" else reviews(query, named, _read_last(asked, "100"), now_ns)
     scope = reports.make_scope(asked.get("since"), asked.get("until"), filters, now_ns)
     if name == "report":
         return reports.report(query, _read_by(asked.get("by", "agent,model")), scope)

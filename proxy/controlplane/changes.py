@@ -26,7 +26,7 @@ from proxy.orders import Order, TaskBudget
 from proxy.rules import DIMENSIONS, Key, check_amounts, check_keys, is_dimension, read_moment
 
 ANYONE = "admin port"
-_MOST_LETTERS = {"reason": 1000, "by": 100, "id": 63, "outcome": 64}
+_MOST_LETTERS = {"reason": 1000, "by": 100, "id": 63, "outcome": 64, "note": 2000}
 _MOST_S = 366 * 86400.0
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 

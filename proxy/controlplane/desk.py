@@ -18,13 +18,16 @@ import msgspec
 
 from proxy.controlplane.door import NotDone
 from proxy.controlplane.journal_writer import JournalWriter
-from proxy.orders import Order, Orders, OrdersUnreadable, TaskBudget, read_orders, write_orders
+from proxy.orders import Order, Orders, OrdersUnreadable, Ruling, TaskBudget, read_orders, write_orders
 from proxy.record import OrderEvent, TaskEvent
+from proxy.reviewed import ReviewEvent
+from proxy.reviewing import LONGEST_WAIT_S
 from proxy.rules import Key
 
 MOST_ORDERS = 1000
 MOST_KEYS = 10_000
 MOST_TASKS = 10_000
+MOST_RULINGS = 1000
 NOT_IN_HISTORY = "this holds, but the journal could not be written, so that the history lacks it; see the log"
 
 
@@ -140,13 +143,28 @@ class Desk:
         event = TaskEvent(task=task, at_ns=self._clock_ns(), by=by, outcome=outcome)
         return self._publish(orders, msgspec.structs.replace(orders, tasks=tasks), event)
 
+    def rule(self, event: ReviewEvent) -> Done:
+        """Let the data plane know what a reviewer decided on an answer that it holds. What is older than any can be held is forgotten."""
+        orders = self.read()
+        since_ns = event.at_ns - int(LONGEST_WAIT_S * 1e9)
+        others = {call: ruling for call, ruling in orders.reviews.items() if ruling.at_ns > since_ns and call != event.id}
+        reviews = dict([*others.items()][1 - MOST_RULINGS :]) | {event.id: Ruling(state=event.state, at_ns=event.at_ns, note=event.note or "")}
+        return self._publish(orders, msgspec.structs.replace(orders, reviews=reviews), event)
+
+    def list_ruled(self) -> list[str]:
+        """The calls whose held answers were decided on lately; none where the orders cannot be read, for then everything is paused."""
+        try:
+            return [*read_orders(self._path).reviews]
+        except OrdersUnreadable:
+            return []
+
     def count_reload(self, changed: list[str], by: str) -> Done:
         """Let the data plane read its config again."""
         orders = self.read()
         event = OrderEvent(at_ns=self._clock_ns(), by=by, verb="reload", reason=", ".join(changed) or None)
         return self._publish(orders, msgspec.structs.replace(orders, config_generation=orders.config_generation + 1), event)
 
-    def _publish(self, before: Orders, orders: Orders, event: OrderEvent | TaskEvent) -> Done:
+    def _publish(self, before: Orders, orders: Orders, event: OrderEvent | ReviewEvent | TaskEvent) -> Done:
         is_noted = self._journal.write(event)
         if orders != before:
             try:

@@ -1,7 +1,7 @@
 """The journal's lines: what each holds, read only as far as it is needed here.
 
 A line is a JSON object with one key, the event's name. A `call` is read for what the counters need and handed on as bytes:
-the database parses the rest itself, as it does corrections, orders and tasks. What is no event of ours is counted and skipped.
+the database parses the rest itself, as it does corrections, orders, tasks and alarms. What is no event of ours is counted and skipped.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from proxy.record import Correction, Extended, Opened, OrderEvent, TaskEvent
+from proxy.record import AlarmEvent, Correction, Extended, Opened, OrderEvent, TaskEvent
+from proxy.reviewed import QuarantineEvent, ReviewEvent
 
 CRASHED = "weighbridge_crashed"
 _CALL, _OPENED = b'{"call":', b'{"opened":'
@@ -54,6 +55,7 @@ class Weighed(msgspec.Struct, gc=False):
     output_token_ns: int | None = None
     added_ns: int | None = None
     waited_ns: int = 0
+    held_ns: int = 0
     limit_requests: int | None = None
     remaining_requests: int | None = None
     limit_tokens: int | None = None
@@ -88,6 +90,9 @@ _ROWS = {  # event → its table, and what checks it
     "correction": ("corrections", msgspec.json.Decoder(Correction).decode),
     "order": ("orders", msgspec.json.Decoder(OrderEvent).decode),
     "task": ("tasks", msgspec.json.Decoder(TaskEvent).decode),
+    "alarm": ("alarms", msgspec.json.Decoder(AlarmEvent).decode),
+    "quarantine": ("quarantines", msgspec.json.Decoder(QuarantineEvent).decode),
+    "review": ("reviews", msgspec.json.Decoder(ReviewEvent).decode),
 }
 _decode_any = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode

@@ -22,12 +22,12 @@ from fnmatch import translate
 import duckdb
 import msgspec
 
-from proxy.config import Fleet as Settings
 from proxy.controlplane.cadence import DAY_S, GONE_S, HOUR_S, Cadence, measure
 from proxy.controlplane.events import Weighed
 from proxy.controlplane.history import read_agents, read_hours, read_open_tasks, read_pauses, read_task_calls
 from proxy.controlplane.reports import Query
 from proxy.controlplane.store import QueryTooLong, StoreAway
+from proxy.observing import Fleet as Settings
 
 log = logging.getLogger("weighbridge.fleet")
 _NANO = 1e9

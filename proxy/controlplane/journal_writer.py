@@ -1,4 +1,4 @@
-"""The control plane's own journal segments: corrections, orders and tasks, which reach the tables the same way as everything else.
+"""The control plane's own journal segments: what is corrected, ordered, decided and found reaches the tables as everything else does.
 
 A segment is begun with the first line, `<start, 20 digits>-c<pid>.ndjson`; one `os.write` a line. What the disk refuses is
 counted as lost and told to whoever wrote it.
@@ -15,11 +15,16 @@ from pathlib import Path
 
 import msgspec
 
-from proxy.record import Correction, OrderEvent, TaskEvent
+from proxy.record import AlarmEvent, Correction, OrderEvent, TaskEvent
+from proxy.reviewed import QuarantineEvent, ReviewEvent
 
 log = logging.getLogger("weighbridge.journal")
 _encode = msgspec.json.Encoder().encode
-_NAMES: dict[type, bytes] = {Correction: b"correction", OrderEvent: b"order", TaskEvent: b"task"}
+_NAMES: dict[type, bytes] = {
+    Correction: b"correction", OrderEvent: b"order", TaskEvent: b"task", AlarmEvent: b"alarm", ReviewEvent: b"review",
+    QuarantineEvent: b"quarantine",
+}  # fmt: skip
+Event = AlarmEvent | Correction | OrderEvent | TaskEvent | ReviewEvent | QuarantineEvent
 
 
 class JournalWriter:
@@ -37,7 +42,7 @@ class JournalWriter:
         self._size = 0
         self._lines = 0
 
-    def write(self, event: Correction | OrderEvent | TaskEvent) -> bool:
+    def write(self, event: Event) -> bool:
         """Append one event. Whether the disk took it."""
         line = b'{"%b":%b}\n' % (_NAMES[type(event)], _encode(event))
         with self._lock:

@@ -47,6 +47,7 @@ class Loader:
         follower: Follower | None = None,
         welcome: Callable[[Store], None] = lambda store: None,
         verdicts: deque[Row] | None = None,
+        ready: Callable[[Store], None] = lambda store: None,
     ) -> None:
         self.stopping = threading.Event()
         self.reader = JournalReader(config.journal_dir, hand_on=None if follower is None else follower.take_calls)
@@ -58,6 +59,8 @@ class Loader:
         self._verdicts: deque[Row] = deque() if verdicts is None else verdicts
         self._welcome = welcome  # told of the first store that is opened, before anything is loaded into it
         self._is_welcome = False
+        self._ready = ready  # told once, when all that was in the journal has been loaded
+        self._is_ready = False
         self._follower = follower
         self._failed_in_a_row = 0
         self._pruned = 0.0
@@ -109,6 +112,9 @@ class Loader:
             if time.monotonic() - self._pruned > _PRUNE_EVERY_S:
                 self.reader.prune(store, time.time(), self._journal.retain_days, self._journal.retain_bytes)
                 self._pruned = time.monotonic()
+            if not (self._is_ready or self.reader.is_behind):
+                self._is_ready = True
+                self._ready(store)
             if not self.reader.is_behind:  # small steps cost much a call: what comes while one works waits for the next
                 if last:
                     return

@@ -33,6 +33,7 @@ from proxy.controlplane.door import Door, add_list
 from proxy.controlplane.estimator import Estimator
 from proxy.controlplane.fleet import Fleet
 from proxy.controlplane.gauges import make_budget_gauges, make_gauges
+from proxy.controlplane.inspection.events import Events
 from proxy.controlplane.inspection.inspector import Inspector
 from proxy.controlplane.journal_writer import JournalWriter
 from proxy.controlplane.judges.bench import Bench
@@ -41,10 +42,16 @@ from proxy.controlplane.metrics import Metrics
 from proxy.controlplane.metrics.fleet import make_fleet_gauges
 from proxy.controlplane.notices.notifier import Notifier
 from proxy.controlplane.notices.trial import make_change as make_trial
+from proxy.controlplane.quarantine import Quarantines
 from proxy.controlplane.reloader import Reloader
+from proxy.controlplane.review.desk import ReviewDesk
+from proxy.controlplane.review.queue import Queue
 from proxy.controlplane.samples import SampleReceiver, bind
 from proxy.controlplane.settlement import Precedence, Settlement, make_price
 from proxy.controlplane.store import Store
+from proxy.controlplane.streams.change import list_drift, make_drift_change
+from proxy.controlplane.streams.gauges import DriftGauges
+from proxy.controlplane.streams.streams import Streams
 from proxy.controlplane.traces.export import DRAIN_S, Exporter
 from proxy.hosts import make_check
 from proxy.log import open_log, redact_log
@@ -71,9 +78,17 @@ class ControlPlane:
         self.estimator = Estimator(config, book, self.journal, precedence, redact, Path(config.state_dir) / "token-ratios.json")
         self.fleet = Fleet(config.fleet)
         self.inspector = Inspector(config.evaluators)
+        self.streams = Streams(config.evaluators.drift, config.drift, self.journal)
+        self.inspector.listeners.append(self.streams.watch)
         self.exporter = Exporter(config, find_version(), self.metrics.collect) if config.otlp.endpoint is not None else None
-        observers = [self.metrics.observe, self.fleet.observe, self.estimator.observe]
-        self.loader = Loader(config, observers, self.estimator.content, self.exporter, self._remember, self.inspector.rows)
+        self.desk = Desk(config.orders, self.journal, config.identity.keys)
+        self.queue = Queue(config.review, self.journal, redact, decided=self.desk.list_ruled())
+        self.inspector.listeners.append(self.queue.listen)
+        observers = [self.metrics.observe, self.fleet.observe, self.estimator.observe, self.queue.observe]
+        self.loader = Loader(
+            config, observers, self.estimator.content, self.exporter, self._remember, self.inspector.rows,
+            ready=lambda store: self.queue.restore(store.query),
+        )  # fmt: skip
         self.settlement = Settlement(
             self._query,
             self.loader.catch_up,
@@ -83,7 +98,8 @@ class ControlPlane:
             make_price(book, Providers(book, config.upstreams)),
         )
         self.balances = Balances(config)
-        self.desk = Desk(config.orders, self.journal, config.identity.keys)
+        self.quarantines = Quarantines(self._query, self.loader.catch_up, self.journal)
+        self.reviews = ReviewDesk(self.queue, self.desk, self._query)
         self.desk_thread = ThreadPoolExecutor(1, thread_name_prefix="desk")
         self.steering = Steering(config.controls, self.desk, lambda job: self.desk_thread.submit(job).result(), self.inspector.tally.drop)
         self.bench = Bench(config, calls, self.inspector, redact)
@@ -96,11 +112,16 @@ class ControlPlane:
             make_budget_gauges(self.balances),
             make_fleet_gauges(self.fleet, self.metrics.agents),
             self.inspector.tally.collect,
+            DriftGauges(self.streams, self.metrics.agents).collect,
+            self.queue.collect,
             self.steering.collect,
             self.notifier.collect,
         ]
         if self.exporter is not None:
             self.metrics.gauges.append(self.exporter.collect)
+            events = Events(self.exporter.evaluation)
+            self.inspector.listeners.append(events.tell_verdicts)
+            self.streams.hearers.append(events.tell_alarm)
         self._threads: dict[str, threading.Thread] = {}
 
     def _query(self, sql: str, values: Sequence[Any]) -> tuple[list[str], list[tuple]]:
@@ -110,6 +131,10 @@ class ControlPlane:
         """Take from the database which agents there are; those that were seen last have series of their own again."""
         for agent, team, last_s in self.fleet.restore(store.query):
             self.metrics.agents.seat(agent, team, int(last_s * 1e9))
+
+    def _inspect(self) -> None:
+        self.streams.restore()
+        self.inspector.run(self.receiver.inspected, self.stopping)
 
     def start(self, ended: Callable[[], None]) -> None:
         """Start the threads. `ended` is called when one ends, also by a defect: then the process must end too."""
@@ -124,10 +149,12 @@ class ControlPlane:
             "loader": self.loader.run,
             "samples": lambda: self.receiver.run(self.stopping),
             "estimator": lambda: self.estimator.run(self.receiver.samples, self.stopping),
-            "inspector": lambda: self.inspector.run(self.receiver.inspected, self.stopping),
+            "inspector": self._inspect,
+            "streams": lambda: self.streams.run(self.stopping),
             "judges": lambda: self.bench.run(self.stopping),
             "steering": lambda: self.steering.run(self.stopping),
             "guests": lambda: self.inspector.run_guests(self.stopping),
+            "reviews": lambda: self.queue.run(self.receiver.held, self.stopping),
             "fleet": lambda: self.fleet.run(self._query, self.stopping),
             "notices": lambda: self.notifier.run(self.stopping),
         }
@@ -145,26 +172,32 @@ class ControlPlane:
         self.fleet.configure(config.fleet)
         self.notifier.configure(config.notify)
         self.inspector.configure(config.evaluators)
+        self.streams.configure(config.evaluators.drift)
         self.steering.configure(config.controls)
+        redact = make_redactor(config)
         self.bench.configure(config, redact)
         self.estimator.configure(config, book, redact)
+        self.queue.configure(config.review, redact)
         if self.exporter is not None:
             self.exporter.know(config)
         self.settlement.configure(make_price(book, Providers(book, config.upstreams)))
 
     def add_routes(self, app: web.Application, door: Door, desk: Executor, threads: Executor) -> None:
         """Add what changes something: one at a time in the thread of the desk, but for what must wait for the database."""
-        door.add(app, desk, [*make_changes(self.desk), self.reloader.make_change()])
-        door.add(app, threads, [self.settlement.change, make_trial(self.notifier)])
+        slow = [self.settlement.change, make_trial(self.notifier), make_drift_change(self.streams, self.journal)]
+        door.add(app, desk, [*make_changes(self.desk), self.reloader.make_change(), *self.reviews.changes])
+        door.add(app, threads, [*slow, *self.reviews.looks, *self.quarantines.changes])
         add_list(app, desk, "/api/orders", lambda: list_orders(self.desk))
         add_list(app, desk, "/api/keys", lambda: list_keys(self.desk))
         add_list(app, threads, "/api/alerts", self.notifier.list_alerts)
+        add_list(app, threads, "/api/drift", lambda: list_drift(self.streams.describe()))
 
     def stop(self) -> None:
         """Let the estimator write what it has, then load what is left, then send what is left."""
         self.stopping.set()
-        for name in ("samples", "estimator", "inspector", "guests", "steering", "fleet", "notices"):
+        for name in ("samples", "estimator", "inspector", "guests", "reviews", "steering", "fleet", "notices", "streams"):
             self._threads[name].join(_DRAIN_S / 2)
+        self.streams.save(_DRAIN_S / 2)
         self.journal.close()
         self.loader.stop()
         self._threads["loader"].join(_DRAIN_S)

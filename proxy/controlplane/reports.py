@@ -42,6 +42,7 @@ DIMENSIONS = {
     "usage_source": "usage_source",
     "cost_source": "cost_source",
     "price_version": "price_version",
+    "quarantined": "CASE WHEN quarantined THEN 'yes' ELSE 'no' END",
     "month": "strftime(started, '%Y-%m')",
     "day": "strftime(started, '%Y-%m-%d')",
     "hour": "strftime(started, '%Y-%m-%dT%H:00Z')",
@@ -59,6 +60,7 @@ _FIGURES = (
     ("cost_nano_usd", "sum(cost_nano_usd)"),
     ("unpriced", "count(*) FILTER (WHERE cost_nano_usd IS NULL)"),
     ("estimated", "count(*) FILTER (WHERE usage_source = 'estimated')"),
+    ("in_quarantine", "count(*) FILTER (WHERE quarantined)"),
     ("duration_p50_ns", "quantile_disc(duration_ns, 0.5)"),
     ("duration_p95_ns", "quantile_disc(duration_ns, 0.95)"),
     ("first_token_p50_ns", "quantile_disc(first_token_ns, 0.5)"),
@@ -67,7 +69,7 @@ _FIGURES = (
 _CALL_COLUMNS = (
     "started_ns", "id", "agent", "task", "session", "upstream", "operation", "coalesce(model, model_asked) AS model", "stream", "outcome", "status",
     "finish", "error", "act", "budget", "input_tokens", "output_tokens", "cache_read_tokens", "usage_source", "cost_nano_usd", "cost_source",
-    "price_version", "reserved_nano_usd", "duration_ns", "waited_ns", "first_token_ns", "rung", "key",
+    "price_version", "reserved_nano_usd", "duration_ns", "waited_ns", "first_token_ns", "rung", "key", "quarantined",
 )  # fmt: skip
 MAX_ROWS = 100_000
 _SPAN = re.compile(r"(\d{1,6})([smhdw])\Z")
@@ -196,7 +198,8 @@ def agents(query: Query, scope: Scope) -> Report:
     sql = (
         "SELECT agent, arg_max(rung, started_ns) AS rung, arg_max(team, started_ns) AS team, min(started_ns) AS first_seen_ns, "
         f"max(started_ns) AS last_seen_ns, count(*) AS calls, {ERRORS} AS errors, count(DISTINCT task) AS tasks, "
-        "sum(cost_nano_usd) AS cost_nano_usd, count(*) FILTER (WHERE cost_nano_usd IS NULL) AS unpriced "
+        "sum(cost_nano_usd) AS cost_nano_usd, count(*) FILTER (WHERE cost_nano_usd IS NULL) AS unpriced, "
+        "count(*) FILTER (WHERE quarantined) AS in_quarantine "
         f"FROM calls_now{where} GROUP BY agent ORDER BY last_seen_ns DESC, agent"
     )
     return run(query, "agents", sql + make_limit(MAX_ROWS), values)

@@ -1,7 +1,7 @@
 """Receives samples and pulses from the data plane over a local datagram socket.
 
 One thread does nothing but receive, since the system queues only a handful of datagrams; what it cannot hand on at once is
-dropped and counted. A datagram is one byte of kind and MessagePack: `S` an array of samples, `P` a pulse.
+dropped and counted. A datagram is one byte of kind and MessagePack: `S` an array of samples, `P` a pulse, `H` an answer that is held.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from proxy.record import Pulse, Sample
+from proxy.reviewed import Held
 
 log = logging.getLogger("weighbridge.samples")
 _MOST_BYTES = 256 * 1024
@@ -25,6 +26,8 @@ _RECEIVE_BUFFER = 4 * 1024 * 1024
 _LAGS = 60  # pulses, one a second
 _decode_samples = msgspec.msgpack.Decoder(list[Sample]).decode
 _decode_pulse = msgspec.msgpack.Decoder(Pulse).decode
+_decode_held = msgspec.msgpack.Decoder(Held).decode
+_MOST_HELD = 1000
 
 
 def bind(path: Path) -> socket.socket:
@@ -48,6 +51,7 @@ class SampleReceiver:
     def __init__(self, receiver: socket.socket, most: int = 50, clock: Callable[[], float] = time.monotonic) -> None:
         self.samples: queue.Queue[list[Sample]] = queue.Queue(most)
         self.inspected: queue.Queue[list[Sample]] = queue.Queue(most)  # the same, where evaluators are to see them
+        self.held: queue.Queue[Held] = queue.Queue(_MOST_HELD)  # what does not fit is told again
         self.pulse: Pulse | None = None
         self.received = 0
         self.dropped = 0
@@ -85,6 +89,11 @@ class SampleReceiver:
                 self.pulse = _decode_pulse(datagram[1:])
                 self._pulse_at = self._clock()
                 self._lags_ns.append(self.pulse.loop_lag_ns)
+                return
+            if datagram[:1] == b"H":
+                held = _decode_held(datagram[1:])
+                if not self.held.full():
+                    self.held.put_nowait(held)
                 return
             if datagram[:1] != b"S":
                 raise msgspec.DecodeError("neither a sample nor a pulse")

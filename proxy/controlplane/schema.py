@@ -1,10 +1,10 @@
 """The database's tables, derived from the structs of `proxy.record`, and the statements that fill them.
 
 `calls` has the fields of `Record` in their order; `calls_now` is `calls` with the corrections applied, and is what reports
-read: what an operator has said of a call's tokens or cost has the source `settled` there. `orders` and `tasks` hold what was ordered, one row
-an event. Times are integers (nanoseconds since the Unix epoch, as in the journal); `started` is the same instant as a naive
-UTC TIMESTAMP, computed when it is read. There are no keys and no indexes: rows are appended, and exactly once because the
-position in the journal is committed together with them.
+read: what an operator has said of a call's tokens or cost has the source `settled` there. `orders`, `tasks`, `reviews` and `quarantines` hold what
+was ordered and decided, `alarms` what drift has found, one row an event. Times are integers (nanoseconds since the Unix epoch, as in the
+journal); `started` is the same instant as a naive UTC TIMESTAMP, computed when it is read. There are no keys and no indexes: rows are
+appended, and exactly once because the position in the journal is committed together with them.
 """
 
 from __future__ import annotations
@@ -14,15 +14,19 @@ import typing
 
 import msgspec
 
-from proxy.record import Attempted, Correction, OrderEvent, Record, TaskEvent
+from proxy.record import AlarmEvent, Attempted, Correction, OrderEvent, Record, TaskEvent
+from proxy.reviewed import QuarantineEvent, ReviewEvent
 
 VERSION = 1  # of what the tables mean; a new column needs no new version, it is added to an older file
 _SQL_TYPES = {
     str: "VARCHAR", int: "BIGINT", float: "DOUBLE", bool: "BOOLEAN",
     dict[str, int]: "MAP(VARCHAR, BIGINT)", dict[str, str]: "MAP(VARCHAR, VARCHAR)",
-    list[Attempted]: "JSON",
+    list[Attempted]: "JSON", list[str]: "JSON", list[tuple[str, float, float]]: "JSON", list[tuple[str, str, str]]: "JSON",
 }  # fmt: skip
-STRUCTS: dict[str, type[msgspec.Struct]] = {"calls": Record, "corrections": Correction, "orders": OrderEvent, "tasks": TaskEvent}
+STRUCTS: dict[str, type[msgspec.Struct]] = {
+    "calls": Record, "corrections": Correction, "orders": OrderEvent, "tasks": TaskEvent, "alarms": AlarmEvent, "reviews": ReviewEvent,
+    "quarantines": QuarantineEvent,
+}  # fmt: skip
 TOKENIZER = "tokenizer"  # the one that corrects estimates by itself; every other name is an operator's, whose word holds
 _CORRECTED = ("input_tokens", "output_tokens", "cost_nano_usd", "price_version")
 
@@ -90,7 +94,7 @@ def _view() -> str:
     return (
         "CREATE OR REPLACE VIEW calls_now AS SELECT "
         + ", ".join(names)
-        + ', make_timestamp(c.started_ns // 1000) AS started, k."by" AS corrected_by'
+        + f', make_timestamp(c.started_ns // 1000) AS started, k."by" AS corrected_by, {_QUARANTINED} AS quarantined'
         + f" FROM calls c LEFT JOIN (SELECT id, {last}, list(adjusted) FILTER (WHERE cardinality(adjusted) > 0) AS adjusted, "
         + f"bool_or({operator} AND cost_nano_usd IS NOT NULL) AS cost_settled, bool_or({operator} AND input_tokens IS NOT NULL) AS usage_settled "
         + "FROM corrections GROUP BY id) k ON c.id = k.id"
@@ -103,6 +107,17 @@ _ADDED = "list_sum(list_transform(k.adjusted, lambda one: coalesce(one[cell], 0)
 _CHARGED = (
     "CASE WHEN k.adjusted IS NULL THEN coalesce(c.charged, MAP {}) ELSE map_from_entries(list_transform("
     f"{_CELLS}, lambda cell: {{'k': cell, 'v': (coalesce(c.charged[cell], 0) + {_ADDED})::BIGINT}})) END"
+)
+
+# Whether a call is in quarantine: the few that hold are looked at together for each call, which costs nothing where there are none.
+_SINGLED = " AND ".join(
+    f"(q.{name} IS NULL OR q.{name} IS NOT DISTINCT FROM {figure})"
+    for name, figure in (("agent", "c.agent"), ("task", "c.task"), ("model", "coalesce(c.model, c.model_asked)"), ("upstream", "c.upstream"))
+)
+_QUARANTINED = (
+    "coalesce(len(list_filter((SELECT list(h) FROM quarantines h WHERE NOT h.lifted AND h.name NOT IN (SELECT name FROM quarantines WHERE lifted)), "
+    "lambda q: (q.since_ns IS NULL OR c.started_ns >= q.since_ns) AND (q.until_ns IS NULL OR c.started_ns < q.until_ns) "
+    f"AND {_SINGLED})) > 0, false)"
 )
 
 

@@ -28,16 +28,23 @@ _MAIN = {
         "budget", "scope", "unit", "limit_amount", "spent_amount", "reserved_amount", "left_amount", "resets_in_ns", "forecast_amount",
         "by_last_hour_amount", "used_up_in_ns",
     }),
+    "drift": frozenset({
+        "agent", "task", "model", "upstream", "state", "answers", "missing", "baseline", "last_seen_ns", "severity", "alarmed_ns", "said",
+    }),
     "alerts": frozenset({"alert", "severity", "state", "summary", "description", "started_ns"}),
     "tasks": frozenset({
         "task", "agent", "outcome", "calls", "errors", "input_tokens", "output_tokens", "cost_nano_usd", "left_nano_usd", "left_tokens",
         "left_calls", "last_seen_ns",
     }),
 }  # fmt: skip
-_MOMENTS = frozenset({"at_ns", "until_ns", "started_ns", "first_seen_ns", "last_seen_ns", "starts_ns", "resets_at_ns", "used_up_ns"})
+_MOMENTS = frozenset({
+    "at_ns", "decided_ns", "started_ns", "first_seen_ns", "last_seen_ns", "since_ns", "starts_ns", "until_ns", "resets_at_ns", "used_up_ns",
+    "alarmed_ns",
+})  # fmt: skip
 _MAY_BE_ABSENT = frozenset({  # "-", not "unknown"
-    "until_ns",
+    "decided_ns", "since_ns", "until_ns",
     "resets_in_ns", "used_up_in_ns", "limit_nano_usd", "left_nano_usd", "limit_tokens", "left_tokens", "cost_per_success_nano_usd",
+    "alarmed_ns",
 })  # fmt: skip
 
 

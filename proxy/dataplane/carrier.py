@@ -18,8 +18,10 @@ from proxy.config import Limits
 from proxy.dataplane.admission import Admission
 from proxy.dataplane.attempt import Attempt
 from proxy.dataplane.forward import make_head, send_stream
+from proxy.dataplane.gated import GatedRelay
 from proxy.dataplane.headers import Head, drop_coding, drop_key, put_key
 from proxy.dataplane.hedge import hedge, may_hedge
+from proxy.dataplane.holding import Holding
 from proxy.dataplane.identify import Identifier
 from proxy.dataplane.journal import JournalWriter
 from proxy.dataplane.meter import Meter, MeteredRelay
@@ -42,7 +44,7 @@ class Carrier:
 
     def __init__(
         self, limits: Limits, identifier: Identifier, journal: JournalWriter, settler: Settler,
-        admission: Admission, is_stopping: Callable[[], bool], propagates: bool = False,
+        admission: Admission, is_stopping: Callable[[], bool], holding: Holding, propagates: bool = False,
     ) -> None:  # fmt: skip
         self.opened = 0
         self.in_flight: set[Carrying] = set()
@@ -52,6 +54,7 @@ class Carrier:
         self.settle = settler.settle
         self.admission = admission
         self.is_stopping = is_stopping
+        self._holding = holding
         self._propagates = propagates  # whether upstreams are given a traceparent of ours
 
     async def carry(self, sending: Sending, route: Route) -> None:
@@ -202,6 +205,8 @@ class Carrier:
     def make_relay(self, sending: Sending, connection: Connection) -> Relay:
         call, edge, settle = sending.call, sending.edge, self.settle
         keep_alive, http_1_0 = sending.request.keep_alive, sending.request.version < (1, 1)
+        if call.hold is not None:  # no stream, so that it is not metered either
+            return GatedRelay(call, edge, connection, settle, self._holding, keep_alive=keep_alive, http_1_0=http_1_0)
         if call.toll.is_metered:
             meter = Meter(call, self.admission.extend, partial(self.admission.weigher.count_output, call))
             return MeteredRelay(call, edge, connection, settle, meter, keep_alive=keep_alive, http_1_0=http_1_0)

@@ -16,6 +16,7 @@ from proxy.dataplane.carrier import Carrier, Carrying
 from proxy.dataplane.edge import Edge, Sent, write_refusal
 from proxy.dataplane.forward import decode_body, read_body
 from proxy.dataplane.headers import presented_keys, read_head
+from proxy.dataplane.holding import Holding
 from proxy.dataplane.identify import Identifier, Place, read_place
 from proxy.dataplane.journal import JournalWriter
 from proxy.dataplane.lane import Lane
@@ -41,7 +42,7 @@ class Traffic:
     """Everything that carries calls: pools, identities, journal, settler; and the calls in flight."""
 
     def __init__(
-        self, config: Config, upstreams: dict[str, Upstream], journal: JournalWriter, settler: Settler, admission: Admission
+        self, config: Config, upstreams: dict[str, Upstream], journal: JournalWriter, settler: Settler, admission: Admission, holding: Holding
     ) -> None:
         self._outbox = Outbox(journal)
         self.lanes = Lanes(self._outbox)
@@ -49,6 +50,7 @@ class Traffic:
         self.carrying = 0  # calls from their heads to their records
         self._next_lesson_ns = 0
         self._portion = Portion(config.evaluators)
+        self.holding = holding
         self._ordered = Portion(config.evaluators)  # beside it, calls that an order wants to be inspected
         self._may_name = make_check(config.listen.host, config.listen.hosts)
         self.redact = settler.redact
@@ -56,14 +58,16 @@ class Traffic:
         self._settler = settler
         self._admission = admission
         self.carrier = Carrier(
-            config.limits, self.identifier, journal, settler, admission, is_stopping=lambda: self.stopping, propagates=config.otlp.propagate
-        )
+            config.limits, self.identifier, journal, settler, admission, is_stopping=lambda: self.stopping, holding=holding,
+            propagates=config.otlp.propagate,
+        )  # fmt: skip
         self.configure(config, upstreams)
 
     def configure(self, config: Config, upstreams: dict[str, Upstream]) -> None:
         """Take other upstreams, limits and tiers, from the next call on."""
         self._config = config
         self._portion.configure(config.evaluators)
+        self.holding.configure(config.review)
         self._ordered.configure(msgspec.structs.replace(config.evaluators, share=1.0))
         self._tiering = Tiering(config.tiers)
         self._mending = Mending(config.controls)
@@ -104,12 +108,15 @@ class Traffic:
             lanes, pools = self.lanes.by_name, self.pools  # a reload puts others in their place
             body, content = await self._read(call, fields, request, self._route(place))
             call.identity = self.identifier.identify(place, fields, call.ask, call.secret, call.presented)
+            is_socket = fields.get("upgrade", "").lower() == "websocket" and call.method == "GET" and not request.body_exists  # RFC 6455 §4.1
+            if not self.holding.is_idle:
+                self._hold(call, content, is_socket=is_socket)
             if self._admission.orders.inspects_some and content is not None:
                 self._inspect_more(call, content)
             sending = Sending(call, edge, request, head, body, content, place.rest, pools, time.time_ns())
             del body, content  # so that `sending` can let go of them
             route = self._choose_route(call, lanes, sending.content, place.rest)
-            if fields.get("upgrade", "").lower() == "websocket" and call.method == "GET" and not request.body_exists:  # RFC 6455 §4.1
+            if is_socket:
                 await self.carrier.carry_socket(sending, route)
             else:
                 await self.carrier.carry(sending, route)
@@ -212,6 +219,12 @@ class Traffic:
             return
         call.is_inspected = self._ordered.takes(call.kind.operation, call.started_ns)
         if call.is_inspected and call.body is None:
+            self._settler.keep(call, content)
+
+    def _hold(self, call: Call, content: bytes | None, *, is_socket: bool) -> None:
+        """See whether a gate concerns the call; then a reviewer is shown what it asks. Raises `Refusal` policy_review_stream."""
+        self.holding.meet(call, is_socket=is_socket)
+        if call.hold is not None and call.body is None and content:
             self._settler.keep(call, content)
 
     def _redact_ask(self, ask: Ask, keys: tuple[str, ...]) -> Ask:

@@ -26,6 +26,7 @@ from proxy.dataplane.beat import Beat
 from proxy.dataplane.drain import drain
 from proxy.dataplane.edge import Edge, EdgeServer, Sent
 from proxy.dataplane.estimate import ByteRatios
+from proxy.dataplane.holding import Holding
 from proxy.dataplane.journal import JournalWriter
 from proxy.dataplane.obey import OrdersFile
 from proxy.dataplane.path import Traffic
@@ -80,7 +81,8 @@ class DataPlane:
         redact_log(self._redact.redact_line)
         self._settler = Settler(book, providers, ratios, till, self._journal, self._samples, self._redact, config.capture.content)
         self._admission = Admission(config, self._orders, self._gate, self._ledger, self._weigher, self._journal, self._central)
-        self.traffic = Traffic(config, upstreams, self._journal, self._settler, self._admission)
+        holding = Holding(config.review, self._samples.tell)
+        self.traffic = Traffic(config, upstreams, self._journal, self._settler, self._admission, holding)
         self._generation = self._orders.orders.config_generation
         self._obey()
 
@@ -129,6 +131,7 @@ class DataPlane:
             relay.expire(now, limits.first_byte_s, limits.idle_s)
         connections = self.traffic.lanes.reap()
         self._gate.tick(time.time_ns())
+        self.traffic.holding.tick()
         self._follower.catch_up_corrections()
         taken = measure()
         in_flight, open_now = len(self.traffic.in_flight), self.traffic.opened - self._settler.closed
@@ -166,6 +169,7 @@ class DataPlane:
             self._generation = orders.config_generation
             self._reload()
         self.traffic.identifier.configure(self._config.identity, self._config.auth, orders)
+        self.traffic.holding.rule(orders.reviews)
         self.traffic.end_running()
 
     def _reload(self) -> None:

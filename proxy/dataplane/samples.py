@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from proxy.record import Pulse, Sample
+from proxy.reviewed import Held
 
 _MAX_BYTES = 160 * 1024  # below Linux's default limit of a datagram (net.core.wmem_default, 208 KiB)
 _MAX_BATCH_BYTES = 64 * 1024
@@ -70,6 +71,10 @@ class SampleSender:
     def pulse(self, pulse: Pulse) -> None:
         """Tell the control plane how the data plane is."""
         self._send(b"P" + _encode(pulse))
+
+    def tell(self, held: Held) -> None:
+        """Tell the control plane of an answer that waits for a reviewer."""
+        self._send(b"H" + _encode(held))
 
     def close(self) -> None:
         self.flush()

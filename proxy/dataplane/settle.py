@@ -260,7 +260,7 @@ def make_record(call: Call, usage: Usage | None, source: str, priced: Priced, ch
         web_searches=usage.web_searches if usage else None, usage_source=source,
         cost_nano_usd=priced.cost_nano_usd, cost_source=priced.source, price_version=priced.version or None,
         reserved_nano_usd=toll.reserved_nano_usd, charged=charged, budget=toll.budget, act=toll.act, capped_tokens=toll.capped_tokens,
-        waited_ns=toll.waited_ns,
+        waited_ns=toll.waited_ns, gate=call.hold.gate if call.hold else None, held_ns=call.held_ns,
         first_byte_ns=_span(answer.first_byte_ns, call), first_token_ns=_span(answer.first_token_ns, call), output_token_ns=output_token_ns,
         added_ns=answer.added_ns, request_bytes=call.request_bytes, response_bytes=answer.response_bytes, chunks=answer.chunks,
         output_bytes=reading.output_bytes, tools=len(reading.tools), unread=reading.unread,

@@ -13,19 +13,27 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from proxy.demo.desk import DESK
 from proxy.demo.provider import start
-from proxy.orders import Order, Orders, write_orders
+from proxy.orders import Order, Orders, Ruling, write_orders
+from proxy.reviewed import Held
 from tests.clients.tap import Exchange, Tap
 from tests.simulated.provider import make_app
 
 DIALECTS = ("openai", "anthropic", "gemini", "mistral", "cohere", "bedrock", "ollama")
-# Rules for tasks of their own: one that may spend nothing, one that may come every other second, one that is paused.
+# Rules for tasks of their own: one that may spend nothing, one that may come every other second, one that is paused, two whose answers are held.
 RULES = {
     "budgets": [{"name": "nothing", "match": {"task": "broke"}, "calls": 0}],
     "rate_limits": [{"name": "slow", "match": {"task": "slow-*"}, "each": ["task"], "requests_per_minute": 30, "burst_s": 0}],
+    "review": {
+        "gates": [
+            {"name": "read", "match": {"task": "held-*"}, "wait_s": 120},
+            {"name": "unread", "match": {"task": "unread-*"}, "wait_s": 1},
+        ]
+    },
 }
 PAUSED = Order(verb="pause", dimension="task", value="paused", reason="it loops", by="an operator", at_ns=1_790_000_000_000_000_000)
 _OWN_DIALECT = {"mistral": "openai"}
@@ -36,7 +44,8 @@ class Stage:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._journal = folder / "state" / "journal"
+        self._state = folder / "state"
+        self._journal = self._state / "journal"
         self._offsets: dict[Path, int] = {}
         self._records: list[dict] = []
         self._loop = asyncio.new_event_loop()
@@ -63,7 +72,10 @@ class Stage:
         config = folder / "weighbridge.yaml"
         config.write_text(json.dumps({"state_dir": str(folder / "state"), "demo": False, "upstreams": upstreams, **RULES}))
         self._journal.mkdir(parents=True)
-        write_orders(folder / "state" / "orders.json", Orders(orders=[PAUSED]))
+        write_orders(self._state / "orders.json", Orders(orders=[PAUSED]))
+        self._samples = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._samples.bind(str(self._state / "samples.sock"))
+        self._samples.settimeout(120)
         with socket.socket() as listener, (folder / "plane.log").open("ab") as log:
             listener.bind(("127.0.0.1", 0))
             listener.listen(512)
@@ -98,6 +110,14 @@ class Stage:
         """What passed the near and the far tap since the last time."""
         return self.call(lambda: (self.near.take(), self.far.take()))
 
+    def rule(self, task: str, state: str, note: str = "") -> Held:
+        """Wait until an answer of a task is held, and decide on it as the control plane would. What is held."""
+        while True:
+            datagram = self._samples.recv(256 * 1024)
+            if datagram[:1] == b"H" and (held := msgspec.msgpack.decode(datagram[1:], type=Held)).task == task:
+                write_orders(self._state / "orders.json", Orders(orders=[PAUSED], reviews={held.id: Ruling(state=state, at_ns=1, note=note)}))
+                return held
+
     def records(self, number: int, task: str | None = None, seconds: float = 10) -> list[dict]:
         """The records written since `begin`, only a task's if one is named, once there are `number` of them; in the order of their beginning."""
         deadline = time.monotonic() + seconds
@@ -125,3 +145,4 @@ class Stage:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
+        self._samples.close()

@@ -24,6 +24,8 @@ from proxy.controlplane.journal_writer import JournalWriter
 from proxy.controlplane.notices.notifier import Notifier
 from proxy.controlplane.notices.trial import make_change as make_trial
 from proxy.controlplane.reloader import Reloader
+from proxy.controlplane.streams.change import list_drift, make_drift_change
+from proxy.controlplane.streams.streams import Streams
 from proxy.orders import Orders, read_orders
 from proxy.token import make_token
 
@@ -79,9 +81,13 @@ class Office:
         desk = Desk(config.orders, journal, config.identity.keys)
         reloader = Reloader(str(self.path), config, desk, lambda _: None)
         notifier = Notifier(config.notify, config.notices, "here", list, {})
+        streams = Streams(config.evaluators.drift, config.drift, journal)
+        streams.restore()
         with ThreadPoolExecutor(1) as thread:
             app = web.Application(middlewares=[answer_errors])
             Door(make_token(config.admin_token)).add(app, thread, [*make_changes(desk), reloader.make_change(), make_trial(notifier)])
+            Door(make_token(config.admin_token)).add(app, thread, [make_drift_change(streams, journal)])
+            add_list(app, thread, "/api/drift", lambda: list_drift(streams.describe()))
             add_list(app, thread, "/api/orders", lambda: list_orders(desk))
             add_list(app, thread, "/api/keys", lambda: list_keys(desk))
             runner = web.AppRunner(app, access_log=None)

@@ -20,6 +20,8 @@ from tests.controlplane.conftest import Segments, add, call, load_all
         ("report", {"by": "agent,model"}),
         ("report --by tag:stage --where tag:stage=a=b --since 7d", {"by": "tag:stage", "tag:stage": "a=b", "since": "7d"}),
         ("calls", {}),
+        ("reviews --state open --last 3 --where reason=flagged", {"state": "open", "last": "3", "reason": "flagged"}),
+        ("agreement --where agent=a", {"agent": "a"}),
         ("tasks --last 5 --until 2026-11-01", {"last": "5", "until": "2026-11-01"}),
         ("tasks --by agent", {"by": "agent"}),
         ("budgets --where budget=day --where agent=a --last 3", {"budget": "day", "agent": "a", "last": "3"}),

@@ -8,10 +8,10 @@ import duckdb
 import msgspec
 import pytest
 
-from proxy.config import Fleet as Settings
 from proxy.controlplane.events import Batch, Weighed, parse
 from proxy.controlplane.fleet import Fleet
 from proxy.controlplane.store import Loaded, Store
+from proxy.observing import Fleet as Settings
 from proxy.record import TaskEvent
 from tests.controlplane.conftest import START_NS, call
 

@@ -100,3 +100,16 @@ def test_orders_and_tasks_are_rows(segments: Segments, store: Store) -> None:
     rows = store.query("SELECT task, at_ns, usd, tokens, calls, outcome FROM tasks ORDER BY at_ns")[1]
     assert rows == [("t", 2, 1.5, None, 3, None), ("t", 3, None, None, None, "succeeded")]
     assert reader.garbage == 1
+
+
+def test_alarms_are_rows(segments: Segments, store: Store) -> None:
+    alarm = {"at_ns": 5, "call": "c", "agent": "a", "severity": "certain", "kind": "output", "answer": 400, "began": 390, "evidence": 1e300}
+    alarm |= {"alpha": 1e-4, "baseline": 1, "cause": "why", "moves": [["characters", 800.5, 20.0]], "wire": [["upstream", "u", "v"]]}
+    alarm |= {"before": ["c1"], "after": ["c2", "c3"]}
+    add(segments.begin(1, writer="c"), line("alarm", alarm) + line("alarm", {"at_ns": 5}))
+    reader = segments.reader()
+    reader.restore(store)
+    load_all(reader, store)
+    rows = store.query("SELECT agent, team, answer, evidence, moves->>'$[0][0]', wire->>'$[0][2]', after->>'$[1]' FROM alarms")[1]
+    assert rows == [("a", None, 400, 1e300, "characters", "v", "c3")]
+    assert reader.garbage == 1

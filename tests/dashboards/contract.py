@@ -48,7 +48,6 @@ METRICS: dict[str, tuple[str, ...]] = {
             "spans_sent_total",
             "open_tasks",
             "evaluated_calls_total",
-            "review_queue_calls",
             "review_oldest_seconds",
         )
     },
@@ -81,6 +80,7 @@ METRICS: dict[str, tuple[str, ...]] = {
     "weighbridge_verdicts_total": ("evaluator", "label"),
     "weighbridge_evaluator_failures_total": ("evaluator", "reason"),
     "weighbridge_evaluator_seconds_bucket": ("evaluator", "le"),
+    "weighbridge_review_queue_calls": ("kind",),
     "weighbridge_reviews_total": ("decision",),
     # Prometheus's own
     "scrape_duration_seconds": (),

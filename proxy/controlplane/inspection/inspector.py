@@ -113,7 +113,7 @@ class Inspector:
                 schema = known if known is not None else schema
         return Sample(
             text=sent.text, calls=calls, offered=question.offered, finish=sent.finish, asked=asked, schema=schema, language=language,
-            prompt_language=question.language, prompt_digest=question.digest,
+            prompt=question.prompt, prompt_language=question.language, prompt_digest=question.digest,
             is_cut=len(sent.text) >= MOST_TEXT or sum(len(call.arguments) for call in calls) >= MOST_TEXT,
             id=sent.id, agent=sent.agent, task=sent.task, model=sent.model, input_tokens=sent.input_tokens, output_tokens=sent.output_tokens,
             reasoning_tokens=thought, duration_ns=sent.duration_ns, first_token_ns=sent.first_token_ns,

@@ -17,8 +17,8 @@ from evaluators.sample import Tool
 
 _decode = msgspec.json.Decoder().decode
 _MOST_TOOLS = 512
-_MOST_PARTS = 64  # of a message whose language is looked at
-_MOST_PROMPT = 4_000  # characters
+_MOST_PARTS = 64  # of a message that is looked at
+_MOST_PROMPT = 4_000  # characters of its end that tell its language
 _MOST_NESTING = 60  # of a schema that is put into other words
 _RULES = ("system", "instructions", "systemInstruction", "system_instruction")
 _TURNS = ("messages", "input", "contents")
@@ -33,6 +33,7 @@ class Question(msgspec.Struct, frozen=True):
     offered: list[Tool] | None = None
     language: str | None = None
     digest: str | None = None
+    prompt: str | None = None
 
 
 def read_question(request: bytes | None) -> Question:
@@ -42,7 +43,8 @@ def read_question(request: bytes | None) -> Question:
         if not isinstance(body, dict):
             return Question()
         asked, schema = _find_format(body)
-        return Question(asked, schema, _find_tools(body), _find_language(body), _digest(body))
+        prompt = _find_prompt(body)
+        return Question(asked, schema, _find_tools(body), detect(prompt[-_MOST_PROMPT:]) if prompt else None, _digest(body), prompt)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return Question()
 
@@ -151,16 +153,16 @@ def _read_tool(tool: dict[str, Any]) -> Iterator[Tool]:
     yield Tool(inner["name"], schema if isinstance(schema, dict) and schema else None, is_free)
 
 
-def _find_language(body: dict[str, Any]) -> str | None:
-    """The language of what the user wrote last."""
+def _find_prompt(body: dict[str, Any]) -> str | None:
+    """What the user wrote last."""
     turns = next((body[name] for name in _TURNS if isinstance(body.get(name), list | str)), body.get("prompt"))
     if isinstance(turns, str):
-        return detect(turns)
+        return turns
     for turn in reversed(turns if isinstance(turns, list) else []):
         if isinstance(turn, dict) and turn.get("role", "user") == "user":
             text = "\n".join(_list_texts(turn.get("content", turn.get("parts"))))
             if text:
-                return detect(text[-_MOST_PROMPT:])
+                return text
     return None
 
 

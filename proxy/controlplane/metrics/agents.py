@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from proxy.config import Shown
 from proxy.controlplane.events import Weighed
 from proxy.controlplane.metrics.histogram import NANO
 from proxy.controlplane.metrics.names import OTHER
 from proxy.errors import OUTCOMES
+from proxy.observing import Shown
 
 LABELS = ["agent", "team"]
 _FAULTS = {outcome: outcome.partition("_")[0] for outcome in OUTCOMES}  # whose it is: ok | caller | policy | upstream | weighbridge

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator
 
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 
-from proxy.config import Shown
 from proxy.controlplane.events import CRASHED, Weighed
 from proxy.controlplane.metrics.histogram import ADDED_SECONDS, NANO, ONE, SECONDS, TOKEN_SECONDS, TOKENS, Histogram, scale, show
 from proxy.controlplane.metrics.names import OTHER, Names, name_upstreams
 from proxy.errors import OUTCOMES
+from proxy.observing import Shown
 
 LABELS = ["upstream", "gen_ai_provider_name", "gen_ai_operation_name", "gen_ai_request_model"]
 _MOST_OPERATIONS = 50
@@ -86,8 +86,8 @@ class CallCounts:
             duration = call.duration_ns
             if duration is not None:
                 durations = slot.times.durations.get(outcome) or self._place_duration(slot.times, outcome)
-                bucket = durations.add(duration)
-                if call.trace_id is not None:
+                bucket = durations.add(duration - call.held_ns)  # how long people take says nothing of the provider
+                if call.trace_id is not None and not call.held_ns:
                     durations.newest[bucket] = call
             if call.cost_nano_usd is not None:
                 slot.cost += call.cost_nano_usd

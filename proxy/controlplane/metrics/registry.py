@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from proxy.config import Shown
 from proxy.controlplane.events import Weighed
 from proxy.controlplane.metrics.agents import AgentCounts
 from proxy.controlplane.metrics.attempts import AttemptCounts
 from proxy.controlplane.metrics.calls import CallCounts
 from proxy.controlplane.metrics.text import OPEN, PLAIN, merge, prefers_open, write
+from proxy.observing import Shown
 
 log = logging.getLogger("weighbridge.metrics")
 _SHOWN = Shown()

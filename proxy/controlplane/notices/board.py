@@ -78,7 +78,7 @@ class Board:
 
     def _make(self, condition: Condition, finding: Finding, known: dict[str, Alert], now_s: float) -> Alert:
         labels = {**finding.labels, "instance": self._instance}
-        words = {**labels, "value": condition.write(finding.value)}
+        words = {**labels, **finding.words, "value": condition.write(finding.value)}
         alert = Alert(
             condition.name,
             condition.severity,

@@ -43,6 +43,11 @@ def test_what_was_asked_is_held_against_the_answer() -> None:
     assert [row[2:5] for row in inspector.rows][:2] == [("any", "invalid", "error"), ("json", "invalid", "error")]
 
 
+def test_what_the_user_wrote_goes_with_the_answer() -> None:
+    asked = {"messages": [{"role": "user", "content": "How long is the river?"}]}
+    assert Inspector(Evaluators()).prepare(send(request=asked)).prompt == "How long is the river?"
+
+
 def test_reasoning_without_an_answer_is_told_from_nothing() -> None:
     inspector = Inspector(Evaluators())
     assert found(inspector, send(text="")) == {"empty": "empty"}

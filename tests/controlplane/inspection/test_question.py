@@ -95,6 +95,15 @@ def test_the_language_is_that_of_the_user_s_last_words() -> None:
     assert ask(messages=[{"role": "user", "content": None}]).language is None
 
 
+def test_the_prompt_is_what_the_user_wrote_last_and_all_of_it() -> None:
+    long = "How long is the river? " * 400
+    before = [{"role": "user", "content": "Hello."}, {"role": "assistant", "content": "Yes?"}]
+    parts = [{"type": "text", "text": long}, {"type": "text", "text": "end"}]
+    assert ask(messages=[*before, {"role": "user", "content": parts}]).prompt == f"{long}\nend"
+    assert ask(input=long).prompt == long
+    assert ask(messages=[{"role": "assistant", "content": "Yes?"}]).prompt is None
+
+
 def test_the_digest_is_that_of_what_stays_the_same() -> None:
     first, second = ({"messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": text}]} for text in "ab")
     assert ask(**first).digest == ask(**second).digest

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.config import Shown
 from proxy.controlplane.metrics.agents import AgentCounts
+from proxy.observing import Shown
 from tests.controlplane.conftest import START_NS
 
 WEEK_S = 7 * 86400

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from proxy.config import Shown
 from proxy.controlplane.metrics.calls import CallCounts
+from proxy.observing import Shown
 
 
 def test_histograms_have_a_bound_of_their_own_and_lose_no_call(weigh, read) -> None:
@@ -29,3 +29,10 @@ def test_words_of_callers_and_providers_are_bounded(weigh, read) -> None:
     assert len({name for name in found if name.startswith("finishes_total")}) <= 41 * 8
     assert len({name for name in found if name.startswith("gen_ai_client_operation_duration_seconds_count")}) <= 2 * 2 + 3
     assert sum(value for name, value in found.items() if name.startswith("calls_total")) == 500
+
+
+def test_how_long_a_reviewer_took_is_no_duration_of_the_provider(weigh, read) -> None:
+    counts = CallCounts(["demo"], Shown())
+    counts.observe([weigh(1, duration_ns=301 * 10**9, held_ns=300 * 10**9, gate="press", trace_id="ab" * 16)])
+    found = read(counts.collect())
+    assert [value for name, value in found.items() if name.startswith("gen_ai_client_operation_duration_seconds_sum")] == [1.0]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from proxy.config import Fleet as Settings
-from proxy.config import Shown
 from proxy.controlplane.fleet import Fleet
 from proxy.controlplane.metrics.agents import AgentCounts
 from proxy.controlplane.metrics.fleet import make_fleet_gauges
+from proxy.observing import Fleet as Settings
+from proxy.observing import Shown
 from tests.controlplane.conftest import START_NS
 
 

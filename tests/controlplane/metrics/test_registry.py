@@ -7,9 +7,9 @@ import re
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
 from prometheus_client.parser import text_string_to_metric_families
 
-from proxy.config import Shown
 from proxy.controlplane.events import Batch, Weighed, parse
 from proxy.controlplane.metrics import Metrics
+from proxy.observing import Shown
 from tests.controlplane.conftest import call
 
 

@@ -15,8 +15,10 @@ from proxy.controlplane.metrics import Metrics
 from proxy.controlplane.metrics.text import write
 from proxy.controlplane.plane import ControlPlane
 from proxy.controls import Control
+from proxy.inspecting import Evaluators
 from proxy.record import KeyState, LimitState, Pulse, Sample, UpstreamState
 from proxy.rules import Budget
+from tests.controlplane.streams.conftest import SMALL, alarm_of
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCS = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
@@ -40,6 +42,7 @@ def plane(tmp_path: Path) -> Iterator[ControlPlane]:
         controls=[Control("stop", ["error"], "pause")],
         otlp={"endpoint": "http://127.0.0.1:9", "protocol": "http"},
         notify={"channels": [{"name": "desk", "kind": "webhook", "url": "http://127.0.0.1:9/"}]},
+        evaluators=Evaluators(drift=SMALL),
     )
     config = msgspec.convert(msgspec.to_builtins(config), Config)
     made = ControlPlane(config, None)
@@ -92,6 +95,7 @@ def show_all(plane: ControlPlane, weigh) -> dict[str, Metric]:
     plane.metrics.observe(calls)
     plane.fleet.observe(calls)
     plane.inspector.inspect(SAMPLE)
+    alarm_of(plane.streams)
     plane.inspector.tally.fail("empty", "raised")
     plane.inspector.tally.drop("own_behind")
     return {family.name + ("_total" if family.type == "counter" else ""): family for family in plane.metrics.collect()}

@@ -18,10 +18,11 @@ class Finding(msgspec.Struct, frozen=True):
 
     labels: dict[str, str]
     value: float
+    words: dict[str, str] = {}  # what else may be named in what is said of it
 
 
 class Condition(msgspec.Struct, frozen=True):
-    """Something that is wrong. `summary` and `description` may name labels and `{value}`."""
+    """Something that is wrong. `summary` and `description` may name labels, the words of a finding and `{value}`."""
 
     name: str
     severity: Severity

@@ -11,9 +11,11 @@ from proxy.notify import Thresholds
 _AGENT: Labels = ("agent", "team")
 _JUDGED: Labels = ("agent", "team", "evaluator")
 _DRIFT, _VERDICTS, _FAILURES = "weighbridge_agent_drift_state", "weighbridge_agent_verdicts_total", "weighbridge_evaluator_failures_total"
+_CAUSE = "weighbridge_agent_drift_cause"
 _QUEUE, _OLDEST = "weighbridge_review_queue_calls", "weighbridge_review_oldest_seconds"
 FIGURES = (
     Figure(_DRIFT, _AGENT),
+    Figure(_CAUSE, (*_AGENT, "cause")),
     Figure(_VERDICTS, (*_JUDGED, "verdict")),
     Figure(_FAILURES, ("evaluator",)),
     Figure(_QUEUE),
@@ -24,7 +26,11 @@ _FAILED_SHARE, _LEAST_VERDICTS, _LEAST_FAILURES = 0.5, 20, 5
 
 
 def find_drift(window: Window, _: Thresholds) -> Iterable[Finding]:
-    return label(_AGENT, {agent: state for agent, state in window.read(_DRIFT, _AGENT).items() if state == _ALARMED})
+    causes = {(agent, team): cause for agent, team, cause in window.read(_CAUSE, (*_AGENT, "cause"))}
+    alarmed = label(_AGENT, {agent: state for agent, state in window.read(_DRIFT, _AGENT).items() if state == _ALARMED})
+    for finding in alarmed:
+        cause = causes.get((finding.labels["agent"], finding.labels["team"]), "`weighbridge drift` says what changed")
+        yield Finding(finding.labels, finding.value, {"cause": cause})
 
 
 def find_failed_verdicts(window: Window, _: Thresholds) -> Iterable[Finding]:
@@ -54,7 +60,7 @@ CONDITIONS = (
         find=find_drift,
         for_s=60,
         summary="The answers of agent {agent} have drifted",
-        description="They differ from those that it was learned by more than chance explains.",
+        description="They differ from those that it was learned by more than chance explains: {cause}",
     ),
     Condition(
         name="WeighbridgeVerdictsFailing",

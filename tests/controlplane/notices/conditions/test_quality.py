@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from prometheus_client.core import GaugeMetricFamily
+
+from proxy.controlplane.notices.board import Board
+from proxy.controlplane.notices.conditions.quality import CONDITIONS, FIGURES
+from proxy.controlplane.notices.window import Window
+from proxy.notify import Thresholds
 from tests.controlplane.notices.conftest import Story
 
 VERDICTS = "weighbridge_agent_verdicts_total"
@@ -16,6 +22,22 @@ def verdicts(passed: float, failed: float) -> dict:
 def test_drift_is_an_alarm_and_nothing_before_it() -> None:
     story = Story("WeighbridgeQualityDrift").show({"weighbridge_agent_drift_state": {A: 2, ("b", ""): 1, ("c", ""): 0}})
     assert story.find() == {A: 2}
+
+
+def test_a_notice_of_drift_tells_the_cause() -> None:
+    window = Window(FIGURES)
+    state = GaugeMetricFamily("weighbridge_agent_drift_state", "", labels=["agent", "team"])
+    cause = GaugeMetricFamily("weighbridge_agent_drift_cause", "", labels=["agent", "team", "cause"])
+    for agent in ("a", "b"):
+        state.add_metric([agent, ""], 2)
+    cause.add_metric(["a", "", "cut short {0} -> 1"], 1)
+    window.take(0, [state, cause])
+    board = Board([one for one in CONDITIONS if one.name == "WeighbridgeQualityDrift"], "here:1")
+    board.judge(window, Thresholds())
+    found = {alert.labels["agent"]: alert for alert in board.alerts}
+    assert found["a"].description.endswith("more than chance explains: cut short {0} -> 1")
+    assert found["b"].description.endswith(": `weighbridge drift` says what changed")
+    assert found["a"].labels == {"agent": "a", "team": "", "instance": "here:1"}  # the cause is no label: another one is no other alert
 
 
 def test_verdicts_fail_by_share_and_number() -> None:

@@ -1,0 +1,170 @@
+"""The streams of all agents: each answer goes to the detector of its stream, an alarm into the journal, and the state into files.
+
+`watch` is called by the inspector for each answer that was judged, `run` saves what has changed from a thread of its own, orders and reports
+come from others. The least recently heard stream gives its place away where there are too many.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from evaluators.catalog import BUILT_IN
+from evaluators.drift import Alarm
+from evaluators.sample import Sample
+from evaluators.verdict import Verdict
+from proxy.controlplane.journal_writer import JournalWriter
+from proxy.controlplane.streams.allowance import Allowance
+from proxy.controlplane.streams.facts import name_stream, tell
+from proxy.controlplane.streams.shelf import Shelf
+from proxy.controlplane.streams.stream import ALARMED, Stream, StreamUnreadable, Told, read_stream
+from proxy.inspecting import Drift
+from proxy.record import AlarmEvent
+from proxy.record import Sample as Sent
+
+log = logging.getLogger("weighbridge.drift")
+Hearer = Callable[[AlarmEvent, Sent], None]
+
+
+class Streams:
+    """Every method may be called from any thread; `watch` from one at a time."""
+
+    def __init__(
+        self, drift: Drift, folder: Path, journal: JournalWriter, clock_ns: Callable[[], int] = time.time_ns, allowance: Allowance | None = None,
+    ) -> None:  # fmt: skip
+        self.hearers: list[Hearer] = []  # told of each alarm, in the thread of `watch`
+        self.skipped = 0  # answers for which there was no time
+        self.forgotten = 0  # streams that gave their place away
+        self.failures: dict[str, int] = {"load": 0, "save": 0}
+        self._drift = drift
+        self._shelf = Shelf(folder)
+        self._journal = journal
+        self._allowance = allowance or Allowance()
+        self._clock_ns = clock_ns
+        self._turn = threading.Lock()
+        self._streams: OrderedDict[tuple[str, ...], Stream] = OrderedDict()
+
+    def configure(self, drift: Drift) -> None:
+        """Take other settings. Streams that are told apart by something else begin anew."""
+        with self._turn:
+            if drift.by != self._drift.by:
+                while self._streams:
+                    self._forget()
+            while len(self._streams) > drift.most_streams:
+                self._forget()
+            for stream in self._streams.values():
+                stream.configure(drift)
+            self._drift = drift
+
+    def watch(self, sent: Sent, sample: Sample, verdicts: Sequence[Verdict]) -> None:
+        """One answer and what our evaluators said of it. Of the evaluators of others it is called again, with which it has nothing to do."""
+        if not self._drift.enabled or (verdicts and verdicts[0].name not in BUILT_IN):
+            return
+        if not self._allowance.begin():
+            self.skipped += 1
+            return
+        try:
+            with self._turn:
+                stream = self._find(sent)
+                alarm = stream.take(sample.text, tell(sent, sample, verdicts), self._clock_ns())
+                event = None if alarm is None else self._raise(stream, alarm)
+        finally:
+            self._allowance.end()
+        for hear in self.hearers if event is not None else ():
+            hear(event, sent)
+
+    def _find(self, sent: Sent) -> Stream:
+        key = name_stream(sent, self._drift.by)
+        stream = self._streams.get(key)
+        if stream is None:
+            while len(self._streams) >= self._drift.most_streams:
+                self._forget()
+            stream = self._streams[key] = Stream(key, sent.agent, sent.team, self._drift)
+        stream.team = sent.team
+        self._streams.move_to_end(key)
+        return stream
+
+    def _forget(self) -> None:
+        key, _ = self._streams.popitem(last=False)
+        self._shelf.remove(key)
+        self.forgotten += 1
+
+    def _raise(self, stream: Stream, alarm: Alarm) -> AlarmEvent:
+        event = stream.remember(alarm, self._clock_ns())
+        self._journal.write(event)
+        self._save(stream)  # at once: one that is raised is raised once, whatever dies next
+        log.warning("drift, agent %s: %s", stream.agent, event.cause)
+        return event
+
+    def settle(self, verb: str, agents: Sequence[str], filters: dict[str, str], every: bool) -> list[Told]:
+        """Accept or dismiss the alarms of agents, those of `filters` (dimension → value) only; with `every`, learn streams without an alarm anew
+        as well. How the streams that were concerned stand now."""
+        settled = []
+        with self._turn:
+            for stream in self._streams.values():
+                told = stream.describe()
+                if stream.agent not in agents or any((told.name(dimension) or "") != value for dimension, value in filters.items()):
+                    continue
+                if told.state == ALARMED or every:
+                    stream.accept(self._drift) if verb == "accept" else stream.dismiss()
+                    self._save(stream)
+                    settled.append(stream.describe())
+        return settled
+
+    def describe(self) -> list[Told]:
+        """All streams, the alarmed first, then those heard last."""
+        with self._turn:
+            told = [stream.describe() for stream in self._streams.values()]
+        return sorted(told, key=lambda one: (one.state != ALARMED, -one.last_ns))
+
+    # --- what is kept ---------------------------------------------------------------------------------------------
+
+    def restore(self) -> None:
+        """Take the streams that were kept; one that cannot be read is learned anew."""
+        if not self._drift.enabled:
+            return
+        found = []
+        self._shelf.trim(self._drift.most_streams)
+        for path, data in self._shelf.read():
+            try:
+                found.append(read_stream(data, self._drift))
+            except StreamUnreadable as error:
+                path.unlink(missing_ok=True)
+                log.warning("the stream %s is learned anew: %s", path.name, error)
+            except Exception:  # the guard around NumPy's reading of what may be spoiled in any way
+                self.failures["load"] += 1
+                path.unlink(missing_ok=True)
+                log.warning("the stream %s is spoiled, and learned anew", path.name, exc_info=True)
+        with self._turn:
+            for stream in sorted(found, key=lambda one: one.last_ns):
+                self._streams.setdefault(stream.key, stream)
+
+    def run(self, stopping: threading.Event) -> None:
+        """Save what has changed every so often, until told to stop."""
+        while not stopping.wait(self._drift.save_s):
+            self.save()
+
+    def save(self, limit_s: float = float("inf"), clock: Callable[[], float] = time.monotonic) -> None:
+        """Save what has changed, one stream at a time: answers wait for one of them at most. What `limit_s` leaves no time for stays as it was."""
+        until = clock() + limit_s
+        with self._turn:
+            changed = [key for key, stream in self._streams.items() if stream.is_changed]
+        for key in reversed(changed):
+            if clock() > until:
+                log.warning("not all streams could be saved in %.0f s; the others go on from what was saved before", limit_s)
+                return
+            with self._turn:
+                if (stream := self._streams.get(key)) is not None:
+                    self._save(stream)
+
+    def _save(self, stream: Stream) -> None:
+        try:
+            self._shelf.write(stream.key, stream.dump())
+            stream.is_changed = False
+        except OSError as error:
+            self.failures["save"] += 1
+            log.error("the state of a stream cannot be saved: %s", error.strerror or error)
