@@ -33,6 +33,6 @@ def test_words_of_callers_and_providers_are_bounded(weigh, read) -> None:
 
 def test_how_long_a_reviewer_took_is_no_duration_of_the_provider(weigh, read) -> None:
     counts = CallCounts(["demo"], Shown())
-    counts.observe([weigh(1, duration_ns=301 * 10**9, held_ns=300 * 10**9, gate="press", trace_id="ab" * 16)])
+    counts.observe([weigh(1, duration_ns=301 * 10**9, held_ns=300 * 10**9, trace_id="ab" * 16)])
     found = read(counts.collect())
     assert [value for name, value in found.items() if name.startswith("gen_ai_client_operation_duration_seconds_sum")] == [1.0]
