@@ -175,8 +175,10 @@ def await_hangups(loop: asyncio.AbstractEventLoop, act: Callable[[], None]) -> N
     """Call `act` in the loop at every SIGHUP, in a thread of its own.
 
     It must be blocked, and stays so, also in the children: what a terminal sends to all of them harms none. The control plane
-    unblocks it when it is ready, so that a signal that comes before is not lost.
+    unblocks it when it is ready, so that a signal that comes before is not lost. A thread that a library has started before it was
+    blocked does not block it, and would let it end the process: so there is a handler as well.
     """
+    loop.add_signal_handler(signal.SIGHUP, act)
 
     def work() -> None:
         while not loop.is_closed():

@@ -98,7 +98,7 @@ class ControlPlane:
             make_price(book, Providers(book, config.upstreams)),
         )
         self.balances = Balances(config)
-        self.reviews = ReviewDesk(self.queue, self.desk, self._query)
+        self.reviews = ReviewDesk(self.queue, self.desk, self._query, lambda sent: self.inspector.judge(self.inspector.prepare(sent)))
         self.desk_thread = ThreadPoolExecutor(1, thread_name_prefix="desk")
         self.quarantines = Quarantines(self._query, self.loader.catch_up, self.journal)
         self.steering = Steering(

@@ -225,12 +225,18 @@ def test_an_answer_that_breaks_off_while_it_comes_is_a_refusal(run, tmp_path):
 
 
 def test_an_order_and_the_stop_end_what_is_held(run, tmp_path):
+    async def script(exchange: Exchange) -> None:
+        while True:
+            await exchange.read_request()
+            await exchange.reply(ANSWER)
+
     async def flow() -> None:
-        async with open_gate(tmp_path) as (site, told):
+        async with open_gate(tmp_path, script) as (site, told):
             asking = asyncio.create_task(site.ask(post(PATH, json.dumps(CHAT).encode())))
             await wait_for(lambda: told)
             (relay,) = site.plane.traffic.in_flight
             relay.client_paused(True)  # nothing is written, and the upstream's connection is not its own any more
+            assert relay._connection.transport.is_reading()
             relay.expire(relay._whole_at + 299.0, 1.0, 1.0)
             assert relay.end_in_band(holding.Refusal("weighbridge_stopping", "Try again."))
             assert b"HTTP/1.1 503" in await asking and (await site.record())["outcome"] == "weighbridge_stopping"

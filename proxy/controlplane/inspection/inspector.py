@@ -72,14 +72,7 @@ class Inspector:
     def inspect(self, sent: Sent) -> list[Verdict]:
         """The verdicts of our evaluators on one call; those of others come later."""
         sample = self.prepare(sent)
-        shares = self._settings.shares
-        verdicts = []
-        for name, judge in catalog.BUILT_IN.items():
-            share = shares.get(name, 1.0)
-            if share >= 1 or self._draw() < share:
-                verdict = self._judge(name, judge, sample)
-                if verdict is not None:
-                    verdicts.append(verdict)
+        verdicts = self.judge(sample)
         self.tally.calls += 1
         worst = max(verdicts, key=lambda verdict: (_GRAVITY.index(verdict.severity), -verdict.score), default=Verdict(ANY))
         self._take(sent, msgspec.structs.replace(worst, name=ANY, explanation=""), is_whole=True)
@@ -91,6 +84,18 @@ class Inspector:
             except queue.Full:
                 self.tally.drop("own_behind")
         self._tell(sent, sample, verdicts)
+        return verdicts
+
+    def judge(self, sample: Sample) -> list[Verdict]:
+        """What our evaluators say of a sample, each as often as it is to be asked."""
+        shares = self._settings.shares
+        verdicts = []
+        for name, judge in catalog.BUILT_IN.items():
+            share = shares.get(name, 1.0)
+            if share >= 1 or self._draw() < share:
+                verdict = self._judge(name, judge, sample)
+                if verdict is not None:
+                    verdicts.append(verdict)
         return verdicts
 
     def add(self, sent: Sent, sample: Sample, verdict: Verdict) -> None:

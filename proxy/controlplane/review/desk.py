@@ -9,18 +9,22 @@ the last decision counts, and all of them stay in the history.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import msgspec
 
+from evaluators.verdict import PASS, Verdict
 from proxy.controlplane.changes import ANYONE, check_text
 from proxy.controlplane.desk import NOT_IN_HISTORY, Desk
 from proxy.controlplane.door import Change, NotDone, read_body
 from proxy.controlplane.reports import Query
-from proxy.controlplane.review.queue import Queue, Waiting
+from proxy.controlplane.review.queue import Gone, Queue, Waiting
+from proxy.record import Sample as Sent
 
 _STATES = {"pass": "pass", "fail": "fail", "unsure": "unsure", "approve": "approved", "reject": "rejected"}
 _RULINGS = ("approve", "reject")  # on what is held
+_NOT_HELD = "no answer is held under this id; mark it pass, fail or unsure"
 _CALL = "SELECT agent, task, coalesce(model, model_asked) AS model, outcome, finish FROM calls WHERE id = ? LIMIT 1"
 _CONTENT = "SELECT output, tools, prompt FROM content WHERE id = ? LIMIT 1"
 _VERDICTS = "SELECT evaluator, label, severity, score, explanation FROM verdicts WHERE id = ? AND evaluator <> 'any' ORDER BY evaluator"
@@ -36,10 +40,11 @@ class Decision(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 class ReviewDesk:
     """`decide` belongs to the thread of the desk, `show` to any that may wait for the database."""
 
-    def __init__(self, queue: Queue, desk: Desk, query: Query) -> None:
+    def __init__(self, queue: Queue, desk: Desk, query: Query, judge: Callable[[Sent], list[Verdict]]) -> None:
         self._queue = queue
         self._desk = desk
         self._query = query
+        self._judge = judge  # of what is held: the evaluators meet an answer only when it has been passed on
 
     @property
     def changes(self) -> list[Change]:
@@ -59,14 +64,18 @@ class ReviewDesk:
             check_text("note", given.note)
         one = self._queue.find(target)
         is_held, is_ruling = one is not None and one.kind == "held", given.decision in _RULINGS
-        if is_held != is_ruling:
-            message = "it is held by a gate: approve or reject it" if is_held else "no answer is held under this id; mark it pass, fail or unsure"
-            raise NotDone(409, "not_held" if is_ruling else "held", message)
+        if is_held and not is_ruling:
+            raise NotDone(409, "held", "it is held by a gate: approve or reject it")
+        if is_ruling and not is_held:
+            raise NotDone(409, "not_held", _NOT_HELD)
         if one is None:
             _, call = self._find(target)
             one = Waiting(target, "sampled", "chosen", 0, call["agent"], call["task"], call["model"])
         publish = (lambda event: not self._desk.rule(event).note) if is_held else None
-        is_noted = self._queue.decide(one, _STATES[given.decision], given.by, given.note, publish)
+        try:
+            is_noted = self._queue.decide(one, _STATES[given.decision], given.by, given.note, publish)
+        except Gone:
+            raise NotDone(409, "not_held", _NOT_HELD) from None
         return {"id": target, "state": _STATES[given.decision], "agent": one.agent, "by": given.by, "note": "" if is_noted else NOT_IN_HISTORY}
 
     def show(self, target: str, _: bytes) -> dict[str, Any]:
@@ -85,7 +94,21 @@ class ReviewDesk:
             shown["kept"] = "database"
         else:
             shown["kept"] = "no"
-        return {**shown, "recorded": known, "verdicts": self._rows(_VERDICTS, target), "history": self._rows(_HISTORY, target)}
+        found = self._judge_held(one) if one is not None and one.kind == "held" else self._rows(_VERDICTS, target)
+        return {**shown, "recorded": known, "verdicts": found, "history": self._rows(_HISTORY, target)}
+
+    def _judge_held(self, one: Waiting) -> list[dict[str, Any]]:
+        """What the evaluators object to in an answer that is held."""
+        kept = one.kept
+        if kept is None:
+            return []
+        sent = Sent(
+            id=one.id, agent=one.agent or "", task=one.task, model=one.model, format="", usage_source="none", finish=kept.finish, text=kept.text,
+            tools=kept.tools, request=kept.prompt.encode(),
+        )  # fmt: skip
+        names = ("label", "severity", "score", "explanation")
+        objections = [verdict for verdict in self._judge(sent) if verdict.label != PASS]
+        return [{"evaluator": verdict.name, **{name: getattr(verdict, name) for name in names}} for verdict in objections]
 
     def _find(self, target: str, *, is_waiting: bool = False) -> tuple[bool, dict[str, Any]]:
         """Whether a call is recorded, and what its record says. Raises `NotDone` for one that nobody knows."""

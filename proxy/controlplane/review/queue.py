@@ -43,6 +43,10 @@ _WAITING = (
 )
 
 
+class Gone(Exception):
+    """The answer was held when it was looked for, and its call has ended since."""
+
+
 class Kept(msgspec.Struct, frozen=True):
     """What a reviewer is shown of a call."""
 
@@ -196,9 +200,15 @@ class Queue:
         return next((calls[id] for calls in self._waiting.values() if id in calls), None)
 
     def decide(self, one: Waiting, state: str, by: str, note: str | None = None, write: Write | None = None) -> bool:
-        """Note a decision on a call, which need not wait any more; by `write` in the place of the journal. Whether it is noted."""
+        """Note a decision on a call, which need not wait any more; by `write` in the place of the journal. Whether it is noted.
+
+        Raises `Gone` for an answer that was held and is not any more.
+        """
         with self._turn:
-            return self._end(self._find(one.id) or one, state, by, note, write)
+            there = self._find(one.id)
+            if there is None and one.kind == "held":
+                raise Gone(one.id)
+            return self._end(there or one, state, by, note, write)
 
     def _end(self, one: Waiting, state: str, by: str, note: str | None = None, write: Write | None = None) -> bool:
         now_ns = self._clock_ns()

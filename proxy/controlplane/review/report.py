@@ -60,6 +60,7 @@ def agreement(query: Query, asked: Mapping[str, str], now_ns: int) -> Report:
 
     `precision` is the share of what it failed that reviewers failed too; `recall` the share, over all inspected calls, of what reviewers fail that it
     failed; `kappa` is Cohen's, over all inspected calls. Calls marked `unsure` count for neither.
+    A judge whose `pass` is kept as well is held to the calls that were put before it.
     """
     conditions, values = ["r.state IN ('pass', 'fail', 'approved', 'rejected')"], []
     for word, value in asked.items():
@@ -77,9 +78,12 @@ def agreement(query: Query, asked: Mapping[str, str], now_ns: int) -> Report:
         "j AS (SELECT r.id, r.state IN ('fail', 'rejected') AS failed, 1.0 / coalesce(r.share, 1.0) AS weight FROM r "
         f"WHERE r.id IN (SELECT id FROM verdicts WHERE evaluator = 'any') AND {' AND '.join(conditions)}), "
         "f AS (SELECT DISTINCT id, evaluator FROM verdicts WHERE evaluator <> 'any' AND severity IN ('warning', 'error')), "
-        "e AS (SELECT DISTINCT evaluator FROM f UNION SELECT 'any of them') "
+        "p AS (SELECT DISTINCT evaluator FROM verdicts WHERE evaluator <> 'any' AND label = 'pass'), "
+        "w AS (SELECT DISTINCT evaluator, id, true AS judged FROM verdicts), "
+        "e AS (SELECT evaluator FROM f UNION SELECT evaluator FROM p UNION SELECT 'any of them') "
         "SELECT e.evaluator, j.failed, j.id IN (SELECT id FROM f WHERE f.evaluator = e.evaluator OR e.evaluator = 'any of them') AS flagged, "
-        "count(*) AS calls, sum(j.weight) AS weight FROM e CROSS JOIN j GROUP BY ALL ORDER BY e.evaluator"
+        "count(*) AS calls, sum(j.weight) AS weight FROM e CROSS JOIN j LEFT JOIN w ON w.evaluator = e.evaluator AND w.id = j.id "
+        "WHERE e.evaluator NOT IN (SELECT evaluator FROM p) OR w.judged GROUP BY ALL ORDER BY e.evaluator"
     )
     _, rows = query(sql + make_limit(MAX_ROWS), values)
     cells: dict[str, dict[tuple[bool, bool], tuple[int, float]]] = {}

@@ -6,12 +6,17 @@ import json
 
 import pytest
 
+from evaluators.verdict import Verdict
 from proxy.controlplane import desk as desks
 from proxy.controlplane.door import NotDone
+from proxy.controlplane.events import Weighed
+from proxy.controlplane.inspection.inspector import Inspector
 from proxy.controlplane.reports import BadQuestion
 from proxy.controlplane.review.desk import ReviewDesk
 from proxy.controlplane.review.queue import Queue
 from proxy.controlplane.store import Loaded, Store
+from proxy.inspecting import Evaluators
+from proxy.record import Sample as Sent
 from proxy.reviewed import Held, ReviewEvent
 from tests.controlplane.conftest import call
 from tests.controlplane.review.conftest import FAULTY, Lobby, tell
@@ -26,13 +31,18 @@ def filled(store: Store) -> Store:
     return store
 
 
+def judge(sent: Sent) -> list[Verdict]:
+    inspector = Inspector(Evaluators())
+    return inspector.judge(inspector.prepare(sent))
+
+
 def decide(desk: ReviewDesk, target: str, **body: object) -> dict:
     return desk.decide(target, json.dumps(body).encode())
 
 
 def test_a_call_is_shown_from_memory_from_the_database_or_without_its_text(lobby: Lobby, filled: Store) -> None:
     queue = lobby.open()
-    desk = ReviewDesk(queue, lobby.desk, filled.query)
+    desk = ReviewDesk(queue, lobby.desk, filled.query, judge)
     tell(queue, "new", FAULTY)
     shown = desk.show("new", b"")
     assert (shown["text"], shown["kept"], shown["recorded"], shown["kind"]) == ("text of new", "memory", False, "flagged")
@@ -46,7 +56,7 @@ def test_a_call_is_shown_from_memory_from_the_database_or_without_its_text(lobby
 
 
 def test_any_recorded_call_can_be_marked_and_both_reviewers_stay_in_the_history(lobby: Lobby, filled: Store) -> None:
-    desk = ReviewDesk(lobby.open(), lobby.desk, filled.query)
+    desk = ReviewDesk(lobby.open(), lobby.desk, filled.query, judge)
     assert decide(desk, "call-0", decision="pass", by="jo")["state"] == "pass"
     answer = decide(desk, "call-0", decision="fail", by="mo", note="the total is wrong")
     assert (answer["state"], answer["agent"], answer["note"]) == ("fail", "agent-0", "")
@@ -72,13 +82,13 @@ def test_any_recorded_call_can_be_marked_and_both_reviewers_stay_in_the_history(
 )
 def test_what_is_wrong_changes_nothing(lobby: Lobby, filled: Store, target: str, body: dict, expected: str) -> None:
     with pytest.raises((BadQuestion, NotDone), match=expected):
-        decide(ReviewDesk(lobby.open(), lobby.desk, filled.query), target, **body)
+        decide(ReviewDesk(lobby.open(), lobby.desk, filled.query, judge), target, **body)
     assert lobby.steps() == []
 
 
 def test_a_decision_that_the_journal_does_not_take_is_told(lobby: Lobby, filled: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lobby.writer, "write", lambda event: False)
-    assert "the history lacks it" in decide(ReviewDesk(lobby.open(), lobby.desk, filled.query), "call-0", decision="pass")["note"]
+    assert "the history lacks it" in decide(ReviewDesk(lobby.open(), lobby.desk, filled.query, judge), "call-0", decision="pass")["note"]
 
 
 def hold(queue: Queue, id: str = "h1") -> None:
@@ -87,7 +97,7 @@ def hold(queue: Queue, id: str = "h1") -> None:
 
 def test_what_is_held_is_approved_or_rejected_in_the_orders_and_in_the_history(lobby: Lobby, filled: Store) -> None:
     queue = lobby.open()
-    desk = ReviewDesk(queue, lobby.desk, filled.query)
+    desk = ReviewDesk(queue, lobby.desk, filled.query, judge)
     for id in ("h1", "h2", "h3"):
         hold(queue, id)
     assert decide(desk, "h1", decision="approve", by="jo")["state"] == "approved"
@@ -101,6 +111,28 @@ def test_what_is_held_is_approved_or_rejected_in_the_orders_and_in_the_history(l
             decide(desk, target, decision=decision)
 
 
+def test_a_reviewer_is_told_what_the_evaluators_say_of_what_is_held(lobby: Lobby, filled: Store) -> None:
+    queue = lobby.open()
+    desk = ReviewDesk(queue, lobby.desk, filled.query, judge)
+    request = json.dumps({"response_format": {"type": "json_object"}})
+    queue.hold(Held(id="h1", gate="press", agent="a", at_ns=10**18, until_ns=2 * 10**18, text="no JSON", request=request))
+    (verdict,) = desk.show("h1", b"")["verdicts"]
+    assert (verdict["evaluator"], verdict["label"], verdict["severity"]) == ("json", "invalid", "error")
+    queue.find("h1").kept = None
+    assert desk.show("h1", b"")["verdicts"] == []
+
+
+def test_a_decision_that_comes_in_the_moment_of_the_end_is_none(lobby: Lobby, filled: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = lobby.open()
+    hold(queue)
+    one = queue.find("h1")
+    queue.observe([Weighed(**dict.fromkeys(("agent", "rung", "upstream", "dialect", "operation"), "x"), id="h1", started_ns=1, outcome="ok")])
+    monkeypatch.setattr(queue, "find", lambda id: one)
+    with pytest.raises(NotDone, match="no answer is held"):
+        decide(ReviewDesk(queue, lobby.desk, filled.query, judge), "h1", decision="approve")
+    assert lobby.steps()[-1][1] == "released" and lobby.desk.list_ruled() == []
+
+
 def test_a_decision_that_cannot_be_published_leaves_the_answer_held(lobby: Lobby, filled: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: object, orders: object) -> None:
         raise OSError(28, "No space left on device")
@@ -109,7 +141,7 @@ def test_a_decision_that_cannot_be_published_leaves_the_answer_held(lobby: Lobby
     hold(queue)
     monkeypatch.setattr(desks, "write_orders", refuse)
     with pytest.raises(NotDone, match="nothing was changed"):
-        decide(ReviewDesk(queue, lobby.desk, filled.query), "h1", decision="approve")
+        decide(ReviewDesk(queue, lobby.desk, filled.query, judge), "h1", decision="approve")
     assert queue.find("h1") is not None
 
 

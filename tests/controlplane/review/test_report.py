@@ -79,6 +79,12 @@ def test_agreement_weighs_a_drawn_call_by_how_many_it_stands_for(filled: Store) 
     assert "nobody has reviewed" in ask(filled, "agreement", agent="nobody").note
 
 
+def test_a_judge_is_held_to_the_calls_that_were_put_before_it(filled: Store) -> None:
+    filled.keep_verdicts([("f1", 0, "rubric", "pass", "none", 1.0, ""), ("s2", 0, "rubric", "off_topic", "error", 0.0, "")])
+    (row,) = [row for row in ask(filled, "agreement").rows if row[0] == "rubric"]
+    assert row[1:6] == [2, 1, 2, 1, 1.0], "of two reviewed calls it failed one, and reviewers both"
+
+
 def test_the_figures_are_those_of_the_books() -> None:
     assert find_interval(8, 10) == (0.49, 0.943)  # Wilson's, as R's prop.test without correction gives it
     assert find_interval(0, 0) == (None, None) and find_interval(0, 5)[0] == 0.0
