@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from proxy.controls import Control, check_controls
+from proxy.controls import DRIFT, Control, check_controls
 from proxy.document import Fault, Faults, read
 from proxy.hosts import check_listen, is_loopback
 from proxy.inspecting import BUILT_IN, Evaluators, check_evaluators
@@ -233,7 +233,7 @@ def _cross_check(config: Config, environment: typing.Mapping[str, str], faults: 
     evaluators = (*BUILT_IN, *(one.name for one in config.evaluators.own))
     known = Known(config.upstreams, evaluators, config.budgets, config.demo, config.auth, environment)
     check_judges(config.judges, known, faults)
-    check_controls(config.controls, config.upstreams, config.tiers, (*evaluators, *(one.name for one in config.judges)), faults)
+    check_controls(config.controls, config.upstreams, config.tiers, (*evaluators, DRIFT, *(one.name for one in config.judges)), faults)
     check_exposure(config, faults)
     check_notify(config.notify, environment, faults)
     if config.ledger.redis is not None and config.redis_url(environment) is None:

@@ -1,8 +1,9 @@
 """Controls: what is done by itself when answers are bad, and the checks of these rules.
 
 Those that `retry` or `fall_back` act in the data plane on the one answer, before any of it is passed on, in the words of `proxy.routes.JUDGED`.
-The others act in the control plane, by an order with an end, when so many of the last inspected calls of an agent were found bad, in the words of
-the evaluators: a severity (`error`, or `warning` for that and worse), an evaluator, or one of its labels (`json/invalid`).
+The others act in the control plane, by an order with an end (`quarantine`: by a mark on calls), when so many of the last inspected calls of an
+agent were found bad, in the words of the evaluators: a severity (`error`, or `warning` for that and worse), an evaluator, or one of its labels
+(`json/invalid`); or when `drift` is alarmed, which is a word on many calls by itself.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from proxy.document import Faults
 from proxy.routes import JUDGED
 from proxy.tiers import Tier
 
-Action = Literal["retry", "fall_back", "pause", "downgrade", "upgrade", "raise_sampling"]
+Action = Literal["retry", "fall_back", "pause", "downgrade", "upgrade", "raise_sampling", "quarantine"]
 Counted = Literal["agent", "task", "team", "model", "upstream"]
 INLINE = ("retry", "fall_back")
 TIERED = ("downgrade", "upgrade")
+DRIFT = "drift"
 SEVERITIES = ("warning", "error")
 LEAST_FOUND = 3  # fewer are chance
 _COUNTED = ("agent", "task", "team", "model", "upstream")  # what an inspected call is known by
@@ -92,6 +94,8 @@ def _check_counting(path: str, control: Control, tiers: list[Tier], evaluators: 
     for name in ("within_s", "for_s"):
         if not 0 < getattr(control, name) <= _MOST_S:
             faults.add(f"{path}.{name}", f"must be greater than 0, and at most {_MOST_S:g}")
+    if control.do == "quarantine" and control.each == "team":
+        faults.add(f"{path}.each", "a quarantine concerns an agent, a task, a model or an upstream")
     is_ordered = any(one.name == control.tier and one.by_order for one in tiers)
     if control.do in TIERED and not is_ordered:
         faults.add(f"{path}.tier", "names no rule of `tiers` that has `by_order: true`; such a rule holds only while an order says so")

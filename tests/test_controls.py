@@ -37,6 +37,7 @@ def test_all_of_it_is_read():
         ("{name: a, when: [json], do: pause, tier: strong}", "controls[0].tier: means something to downgrade and upgrade only"),
         ("{name: a, when: [json], do: upgrade}", "controls[0].tier: names no rule of `tiers` that has `by_order: true`"),
         ("{name: a, when: [json], do: upgrade, tier: plain}", "controls[0].tier: names no rule of `tiers` that has `by_order: true`"),
+        ("{name: a, when: [json], do: quarantine, each: team}", "controls[0].each: a quarantine concerns an agent"),
         ("{name: a, when: [json], do: dance}", "controls[0].do: expected one of retry, fall_back, pause"),
     ],
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.test_supervise import Bridge, serve, wait_until
 
 CONTROLS = [{"name": "stop", "when": ["empty"], "do": "pause", "at_least": 3, "of": 3, "for_s": 1.0}]
+CONTROLS += [{"name": "mark", "when": ["empty"], "do": "quarantine", "at_least": 3, "of": 3, "for_s": 1.0}]
 JUDGES = [{"name": "tone", "upstream": "demo", "model": "gpt-4o-mini", "rubric": "be kind", "share": 1.0, "per_minute": 600.0}]
 BUDGETS = [{"name": "judges", "usd": 1, "match": {"agent": "judge-*"}}]
 
@@ -33,5 +34,7 @@ def test_an_agent_that_says_nothing_is_paused_and_let_go_and_one_that_speaks_is_
         wait_until(lambda: ask(bridge, "mute", "gpt-4o-mini") is None)
         wait_until(lambda: bridge.look("/api/orders")["rows"] == [])
         wait_until(lambda: any(call["agent"] == "judge-tone" for call in bridge.look("/api/calls?last=1000")["rows"]))
+        (mark,) = bridge.look("/api/quarantines")["rows"]
+        assert (mark["agent"], mark["by"]) == ("mute", "control mark") and mark["until_ns"] > mark["since_ns"]
         orders = bridge.journal("order")
         assert [(one["verb"], one["by"], one["value"]) for one in orders[:2]] == [(verb, "control stop", "mute") for verb in ("pause", "resume")]

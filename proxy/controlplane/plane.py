@@ -98,10 +98,13 @@ class ControlPlane:
             make_price(book, Providers(book, config.upstreams)),
         )
         self.balances = Balances(config)
-        self.quarantines = Quarantines(self._query, self.loader.catch_up, self.journal)
         self.reviews = ReviewDesk(self.queue, self.desk, self._query, lambda sent: self.inspector.judge(self.inspector.prepare(sent)))
         self.desk_thread = ThreadPoolExecutor(1, thread_name_prefix="desk")
-        self.steering = Steering(config.controls, self.desk, lambda job: self.desk_thread.submit(job).result(), self.inspector.tally.drop)
+        self.quarantines = Quarantines(self._query, self.loader.catch_up, self.journal)
+        self.steering = Steering(
+            config.controls, self.desk, lambda job: self.desk_thread.submit(job).result(), self.quarantines.impose, self.inspector.tally.drop
+        )
+        self.streams.hearers.append(self.steering.hear_alarm)
         self.bench = Bench(config, calls, self.inspector, redact)
         self.inspector.listeners += [self.steering.hear, self.bench.hear]
         self.reloader = Reloader(config_path, config, self.desk, self.take)

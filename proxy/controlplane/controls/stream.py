@@ -24,10 +24,18 @@ class Stream:
 
     def note(self, id: str, found: str | None, now_s: float) -> str | None:
         """Count an inspected call; why to act now, if that is so."""
-        if now_s < self._until_s:
+        if self.is_holding(now_s):
             return None
         self._window.note(id, found, now_s)
         return self._window.judge(now_s)
+
+    def is_holding(self, now_s: float) -> bool:
+        """Whether its order holds, or would if nobody had lifted it."""
+        return now_s < self._until_s
+
+    def find_start(self, now_s: float) -> float:
+        """When the oldest of the calls was counted that speak for acting now."""
+        return self._window.find_start(now_s)
 
     def choose_length(self, now_s: float) -> float:
         """For how many seconds an order that is given now is to hold."""

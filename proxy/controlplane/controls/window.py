@@ -26,6 +26,10 @@ class Window:
         if len(self._calls) > self._control.of:
             self._calls.popitem(last=False)
 
+    def find_start(self, now_s: float) -> float:
+        """When the oldest of the calls was counted."""
+        return next(iter(self._calls.values()))[0] if self._calls else now_s
+
     def judge(self, now_s: float) -> str | None:
         """Why to act, in words without anything of an answer; None: there is no reason, or too little is known."""
         while self._calls and now_s - next(iter(self._calls.values()))[0] > self._control.within_s:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import pytest
 from evaluators.sample import Sample
 from evaluators.verdict import Verdict
 from proxy.controlplane.controls.steering import Steering
+from proxy.controlplane.store import StoreAway
 from proxy.controls import Control
 from proxy.orders import Order
+from proxy.record import AlarmEvent
 from proxy.record import Sample as Sent
 from tests.controlplane.test_desk import Room
 
@@ -30,7 +33,11 @@ class Site(Room):
         self.desk._clock_ns = lambda: int(self.now_s * S)
         self.dropped: list[str] = []
         self.calls = 0
-        self.steering = Steering(controls, self.desk, lambda job: job(), self.dropped.append, lambda: self.now_s)
+        self.imposed: list[dict] = []
+        self.steering = Steering(controls, self.desk, lambda job: job(), self.impose, self.dropped.append, lambda: self.now_s)
+
+    def impose(self, _: str, body: bytes) -> None:
+        self.imposed.append(json.loads(body))
 
     def judge(self, verdicts: list[Verdict], agent: str = "r-1", calls: int = 5, **names: str) -> None:
         for _ in range(calls):
@@ -38,7 +45,7 @@ class Site(Room):
             self.steering.weigh(Sent(id=f"c{self.calls}", agent=agent, format="f", usage_source="reported", **names), verdicts)
 
     def counts(self) -> dict[tuple[str, str], float]:
-        return {tuple(sample.labels.values()): sample.value for family in self.steering.collect() for sample in family.samples}
+        return {tuple(sample.labels.values()): sample.value for family in self.steering.collect() for sample in family.samples if sample.value}
 
 
 @pytest.fixture
@@ -138,9 +145,48 @@ def test_what_is_heard_is_weighed_in_its_own_thread_and_what_is_too_much_is_coun
         site.steering.hear(sent, Sample(), BAD)
     assert site.dropped == ["controls_behind"]
     stopping = threading.Event()
-    site.steering.weigh = lambda sent, verdicts: stopping.set()  # type: ignore[method-assign]
+    site.steering.weigh = lambda sent, found: stopping.set()  # type: ignore[method-assign]
     site.steering.run(stopping)
     site.steering.configure([])
     site.steering._take_config()
     site.steering.hear(sent, Sample(), BAD)
     assert site.dropped == ["controls_behind"], "without controls nothing is put by"
+
+
+def test_a_quarantine_marks_the_calls_that_were_counted_and_those_of_a_time_to_come(tmp_path: Path) -> None:
+    site = Site(tmp_path, Control("mark", ["json"], "quarantine", at_least=3, of=3, for_s=60.0))
+    for _ in range(3):
+        site.judge(BAD, calls=1)
+        site.now_s += 10.0
+    (body,) = site.imposed
+    assert body == {
+        "agent": "r-1", "since": "1970-01-01T00:16:40+00:00", "until": "1970-01-01T00:18:00+00:00", "by": "control mark",
+        "reason": "3 of the last 3 inspected calls were bad: json/invalid 3",
+    }  # fmt: skip
+    assert site.counts() == {("mark", "quarantine"): 1} and site.orders.orders == []
+
+
+def test_a_database_that_is_away_costs_the_quarantine_and_no_more(tmp_path: Path) -> None:
+    site = Site(tmp_path, Control("mark", ["json"], "quarantine", at_least=3, of=3, for_s=60.0))
+
+    def fail(_: str, body: bytes) -> None:
+        raise StoreAway("it is being opened")
+
+    site.steering._impose = fail
+    site.judge(BAD, calls=3)
+    site.steering._impose = site.impose
+    site.judge(BAD, calls=3)
+    assert site.counts() == {("mark", "failed"): 1, ("mark", "quarantine"): 1} and len(site.imposed) == 1
+
+
+def test_an_alarm_of_drift_is_reason_enough_and_of_its_own_severity(tmp_path: Path) -> None:
+    site = Site(tmp_path, Control("any", ["drift"], "pause", for_s=60.0), Control("sure", ["drift/certain"], "raise_sampling", for_s=60.0), PAUSE)
+    alarm = AlarmEvent(
+        at_ns=1, call="c1", agent="r-1", severity="likely", kind="output", answer=9, began=3, evidence=1.0, alpha=0.1, baseline=1, cause="shorter"
+    )
+    sent = Sent(id="c1", agent="r-1", format="f", usage_source="none")
+    for _ in range(2):
+        site.steering.hear_alarm(alarm, sent)
+        site.steering.weigh(*site.steering._heard.get_nowait())
+    assert [(one.verb, one.reason) for one in site.orders.orders] == [("pause", "drift: shorter")]
+    assert site.counts() == {("any", "pause"): 1}, "while it holds another alarm does nothing"

@@ -14,6 +14,7 @@ from proxy.config import Config
 from proxy.controlplane.metrics import Metrics
 from proxy.controlplane.metrics.text import write
 from proxy.controlplane.plane import ControlPlane
+from proxy.controls import Control
 from proxy.inspecting import Evaluators
 from proxy.record import KeyState, LimitState, Pulse, Sample, UpstreamState
 from proxy.rules import Budget
@@ -38,6 +39,7 @@ def plane(tmp_path: Path) -> Iterator[ControlPlane]:
         state_dir=str(tmp_path),
         budgets=[Budget(name="day", usd=1, tokens=1, calls=1, per="day")],
         fleet={"silence": {"*": 60}},
+        controls=[Control("stop", ["error"], "pause")],
         otlp={"endpoint": "http://127.0.0.1:9", "protocol": "http"},
         notify={"channels": [{"name": "desk", "kind": "webhook", "url": "http://127.0.0.1:9/"}]},
         evaluators=Evaluators(drift=SMALL),
