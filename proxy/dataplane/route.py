@@ -126,12 +126,12 @@ class Route:
     @property
     def is_plain(self) -> bool:
         """Whether the answer needs no look before it is passed on."""
-        return self.lane.is_plain and (not self.mend.words or self.call.ask.stream)
+        return self.lane.is_plain and (self.mend is NOTHING_MENDED or self.call.ask.stream)
 
     @property
     def judged(self) -> frozenset[str]:
         """What an answer is looked at for."""
-        return self.lane.judged if self.call.ask.stream else self.lane.judged | self.mend.words
+        return self.lane.judged if self.mend is NOTHING_MENDED or self.call.ask.stream else self.lane.judged | self.mend.words
 
     def split(self, call: Call) -> Route:
         """The route of a second attempt beside the first one: `enter` finds another key there, or else a fallback."""
