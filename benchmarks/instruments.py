@@ -17,7 +17,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.connection import Connection
 
 import uvloop
@@ -46,7 +46,7 @@ class _Sink(BaseHTTPRequestHandler):
 
 def collect(told: Connection) -> None:
     """A collector that takes all and keeps nothing."""
-    with HTTPServer(("127.0.0.1", 0), _Sink) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Sink) as server:
         server.handle_error = lambda *_: None  # type: ignore[method-assign]  # whoever sends may end in the middle
         told.send(server.server_address[1])
         server.serve_forever()

@@ -131,7 +131,7 @@ def draw_states(axes: Axes, panel: Mapping[str, Any], found: list[Series]) -> No
         step = (one.times[1] - one.times[0]) / _DAY_S if len(one.times) > 1 else 1 / _DAY_S
         for at, value in zip(one.times, one.values, strict=True):
             _, colour = find_words(value, panel["fieldConfig"]["defaults"])
-            axes.broken_barh([(at / _DAY_S, step)], (number - 0.4, 0.8), color=_PAINT[colour or "grey"])
+            axes.broken_barh([(at / _DAY_S, step)], (number - 0.4, 0.8), color=_PAINT.get(colour or "grey", colour))
     axes.set_yticks(range(len(found)), [one.name for one in found])
     axes.invert_yaxis()
 

@@ -75,7 +75,7 @@ def hurry(config: dict[str, Any], port: int) -> dict[str, Any]:
     """Alertmanager's config with the webhook of this test, and without its patience."""
     config["receivers"][0]["webhook_configs"][0]["url"] = f"http://127.0.0.1:{port}/alerts"
     for route in (config["route"], *config["route"]["routes"]):
-        route["group_wait"] = "0s"
+        route |= {"group_wait": "0s", "group_interval": "1s"}  # what another alert held back for a moment is told a moment later
     return config
 
 
