@@ -17,12 +17,12 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.connection import Connection
 
 import uvloop
 from rig import CONTROL, DATA, Bridge, cpu_s, open_bridge
 from rig.ordinary import ASK, HEAD, answer
+from rig.sink import Sink
 
 AGENTS = 1000
 LANES = 8
@@ -31,23 +31,9 @@ SETTLE_S = 2.0  # what the control plane still has to do of a round is its round
 MOST_RATIO, LEAST_A_SECOND, MOST_SCRAPE_S = 1.03, 2000, 0.2
 
 
-class _Sink(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Nothing."""
-
-
 def collect(told: Connection) -> None:
-    """A collector that takes all and keeps nothing."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Sink) as server:
-        server.handle_error = lambda *_: None  # type: ignore[method-assign]  # whoever sends may end in the middle
+    """Take spans on a port of this machine, which is told, until the process is ended."""
+    with Sink() as server:
         told.send(server.server_address[1])
         server.serve_forever()
 

@@ -14,13 +14,13 @@ import sys
 import threading
 import time
 from concurrent import futures
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from multiprocessing.connection import Connection
 
 import grpc
 import msgspec
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceServicer, add_TraceServiceServicer_to_server
+from rig.sink import Sink
 
 from proxy.config import Config, Upstream
 from proxy.controlplane.traces.export import MOST_WAITING, Exporter
@@ -36,34 +36,21 @@ _MORE = {"cost_nano_usd": 123_456, "cost_source": "book", "added_ns": 412_000, "
 _LEAST_WAIT_S = 0.01
 
 
-class _Sink(TraceServiceServicer):
+class _Taker(TraceServiceServicer):
     def Export(self, request: object, context: grpc.ServicerContext) -> ExportTraceServiceResponse:
         return ExportTraceServiceResponse()
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Nothing."""
 
 
 def collect(protocol: str, told: Connection) -> None:
     """Take spans on a port of this machine, which is told, until the process is ended."""
     if protocol == "grpc":
         server = grpc.server(futures.ThreadPoolExecutor(1))
-        add_TraceServiceServicer_to_server(_Sink(), server)
+        add_TraceServiceServicer_to_server(_Taker(), server)
         told.send(server.add_insecure_port("127.0.0.1:0"))
         server.start()
         server.wait_for_termination()
     else:
-        with HTTPServer(("127.0.0.1", 0), _Handler) as http:
+        with Sink() as http:
             told.send(http.server_address[1])
             http.serve_forever()
 

@@ -92,6 +92,7 @@ def test_a_change_of_the_prompts_is_told_apart() -> None:
 
 
 def test_bursts_raise_no_alarm() -> None:
+    """Of these four streams: how often bursts do raise one, which is more often than wanted, is counted in benchmarks/drift.md."""
     for seed in range(4):
         assert feed(Detector(), bursts(200 + seed, 900)) is None
 
