@@ -49,8 +49,9 @@ from proxy.controlplane.review.queue import Queue
 from proxy.controlplane.samples import SampleReceiver, bind
 from proxy.controlplane.settlement import Precedence, Settlement, make_price
 from proxy.controlplane.store import Store
-from proxy.controlplane.streams.change import list_drift, make_drift_change
+from proxy.controlplane.streams.change import make_drift_change
 from proxy.controlplane.streams.gauges import DriftGauges
+from proxy.controlplane.streams.listing import list_drift
 from proxy.controlplane.streams.streams import Streams
 from proxy.controlplane.traces.export import DRAIN_S, Exporter
 from proxy.hosts import make_check

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from evaluators.drift import state
-from proxy.controlplane.streams.stream import Stream, StreamUnreadable, _bound, make_settings, read_head, read_stream
+from proxy.controlplane.streams.stream import Stream, _bound, make_settings, read_stream
+from proxy.controlplane.streams.told import StreamUnreadable, read_head
 from proxy.inspecting import Drift
 from tests.controlplane.streams.conftest import SMALL, WARMUP, say
 
