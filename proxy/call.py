@@ -85,6 +85,7 @@ class Reading(msgspec.Struct):
     error: str | None = None  # an error the provider reported, also inside a 200 stream
     error_type: str | None = None  # the provider's own code or type of that error
     service_tier: str | None = None
+    system_fingerprint: str | None = None  # what the provider says its backend is configured as
     complete: bool = False  # the format's own end was seen
     text: str = ""
     tools: list[tuple[str, str]] = []  # (name, arguments as JSON text)

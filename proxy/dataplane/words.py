@@ -7,7 +7,7 @@ import msgspec
 from proxy.call import Call
 from proxy.redact import MARK, Redactor
 
-_WORDS = ("error_type", "finish", "model", "service_tier")  # that an answer brings, and that come again and again
+_WORDS = ("error_type", "finish", "model", "service_tier", "system_fingerprint")  # that an answer brings, and that come again and again
 
 
 def redact_words(call: Call, redact: Redactor) -> None:
