@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +17,6 @@ from proxy.record import AlarmEvent
 
 _CELLS = 100  # answers that set the cells of a detector, where the warm-up is long enough
 _PART = 3  # of a short warm-up, one in so many
-_EXAMPLES = 3
 
 
 def make_settings(drift: Drift) -> Settings:
@@ -39,8 +37,6 @@ class Stream:
         self.last_ns = 0
         self.is_changed = False
         self._by = list(drift.by)
-        self._first: list[str] = []
-        self._recent: deque[str] = deque(maxlen=_EXAMPLES)
 
     def configure(self, drift: Drift) -> None:
         """Take another alpha and another sensitivity now; another warm-up is for the next baseline, since this one has been begun."""
@@ -50,9 +46,6 @@ class Stream:
 
     def take(self, text: str, facts: Mapping[str, Any], at_ns: int) -> Alarm | None:
         """One answer."""
-        if len(self._first) < _EXAMPLES:
-            self._first.append(facts["id"])
-        self._recent.append(facts["id"])
         self.last_ns = at_ns
         self.is_changed = True
         return self.detector.update(text, facts)
@@ -60,21 +53,21 @@ class Stream:
     def remember(self, alarm: Alarm, at_ns: int) -> AlarmEvent:
         """Keep what an alarm says; the line of the journal that tells of it."""
         told = self.describe()
-        self.alarm = LastAlarm(at_ns, alarm.severity, alarm.kind, alarm.explain(), self._recent[-1], list(self._first), list(self._recent))
+        before, after = ([identity for identity, _ in shown] for shown in (alarm.before, alarm.after))
+        self.alarm = LastAlarm(at_ns, alarm.severity, alarm.kind, alarm.explain(), after[-1], before, after)
         return AlarmEvent(
-            at_ns=at_ns, call=self._recent[-1], agent=self.agent, team=self.team, task=told.name("task"), model=told.name("model"),
+            at_ns=at_ns, call=after[-1], agent=self.agent, team=self.team, task=told.name("task"), model=told.name("model"),
             upstream=told.name("upstream"), severity=alarm.severity, kind=alarm.kind, answer=alarm.at, began=alarm.began,
             evidence=_bound(alarm.evidence), alpha=1 / alarm.threshold, baseline=alarm.baseline, cause=self.alarm.cause,
             moves=[(move.name, _bound(move.before), _bound(move.after)) for move in alarm.moves],
             wire=[(each.name, each.before, each.after) for each in alarm.wire],
-            before=self.alarm.before, after=self.alarm.after,
+            before=before, after=after,
         )  # fmt: skip
 
     def accept(self, drift: Drift) -> None:
         """What comes now is the new normal."""
         self.detector.settings = make_settings(drift)
         self.detector.accept()
-        self._first = []
         self._say("accepted")
 
     def dismiss(self) -> None:
@@ -92,8 +85,7 @@ class Stream:
         status = self.detector.status
         return Told(
             by=self._by, key=list(self.key), agent=self.agent, team=self.team, state=status.state, answers=status.answers, missing=status.missing,
-            baseline=status.baseline, evidence=_bound(status.evidence), last_ns=self.last_ns, first=list(self._first), recent=list(self._recent),
-            alarm=self.alarm,
+            baseline=status.baseline, evidence=_bound(status.evidence), last_ns=self.last_ns, alarm=self.alarm,
         )  # fmt: skip
 
     def dump(self) -> bytes:
@@ -111,8 +103,7 @@ def read_stream(data: bytes, drift: Drift) -> Stream:
         stream.detector = load(data.partition(b"\n")[2])
     except StateError as error:
         raise StreamUnreadable(str(error)) from None
-    stream.alarm, stream.last_ns, stream._first = told.alarm, told.last_ns, list(told.first)
-    stream._recent.extend(told.recent)
+    stream.alarm, stream.last_ns = told.alarm, told.last_ns
     stream.configure(drift)
     return stream
 

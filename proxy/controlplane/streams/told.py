@@ -34,8 +34,6 @@ class Told(msgspec.Struct, frozen=True):
     baseline: int  # how often what is normal was learned
     evidence: float
     last_ns: int
-    first: list[str] = []  # the ids of the first answers …
-    recent: list[str] = []  # … and of the last ones
     alarm: LastAlarm | None = None
     version: int = VERSION
 
