@@ -91,6 +91,7 @@ class Reading(msgspec.Struct):
     tools: list[tuple[str, str]] = []  # (name, arguments as JSON text)
     output_bytes: int = 0  # UTF-8 bytes of text, reasoning and tool arguments seen, also past the cap
     unread: int = 0  # pieces that could not be understood
+    is_oversized: bool = False  # the body, or an event of it, was too large to be read: not all that it said is known
 
 
 Rung = Literal["path", "key", "header", "baggage", "native", "key_hash", "unknown"]

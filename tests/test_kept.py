@@ -78,7 +78,8 @@ def ask(bridge: Bridge, agent: str, text: str, stream: bool = False, **fields: o
         "response_format": {"type": "json_object"} if "{" in text else {"type": "text"},
         "tools": [{"type": "function", "function": {"name": "look", "description": MARK, "parameters": {"title": MARK, "type": "object"}}}],
     }  # fmt: skip
-    request = urllib.request.Request(f"{bridge.base}/a/{agent}/up/v1/chat/completions", json.dumps(body).encode(), {"Content-Type": "application/json"})
+    url, headers = f"{bridge.base}/a/{agent}/up/v1/chat/completions", {"Content-Type": "application/json"}
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers)
     with contextlib.suppress(urllib.error.HTTPError), urllib.request.urlopen(request, timeout=20) as response:
         response.read()
 

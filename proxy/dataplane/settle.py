@@ -180,7 +180,7 @@ class Settler:
         reading, keys = call.reading, call.presented
         if source == "none" or call.identity is None or not (reading.text or reading.tools or call.body):
             return
-        is_inspected = call.is_inspected and call.outcome is None and name_outcome(call) == "ok"
+        is_inspected = call.is_inspected and call.outcome is None and name_outcome(call) == "ok" and not reading.is_oversized
         if not (self._keeps_content or is_inspected or call.is_lesson or source == "estimated"):  # nobody would read it
             return
         body = call.body
