@@ -8,6 +8,8 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -28,3 +30,12 @@ def test_the_wheel_is_the_program_whole(tmp_path: Path) -> None:
         scripts = next(archive.read(name).decode() for name in archive.namelist() if name.endswith("entry_points.txt"))
     assert held == wanted
     assert "weighbridge = proxy.cli:main" in scripts
+
+
+@pytest.mark.parametrize(
+    ("module", "spared"), [("proxy.cli", ("numpy", "grpc")), ("proxy.controlplane.plane", ("grpc",)), ("proxy.dataplane.plane", ("numpy", "grpc"))]
+)
+def test_nobody_loads_what_only_others_need(module: str, spared: tuple[str, ...]) -> None:
+    """Arrays are for whoever watches drift, gRPC for whoever sends traces: each takes some tens of MB and tenths of a second."""
+    say = f"import sys, {module}; print([name for name in {spared!r} if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", say], capture_output=True, text=True, timeout=60, check=True, cwd=ROOT).stdout == "[]\n"
