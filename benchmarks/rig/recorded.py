@@ -27,7 +27,7 @@ HEALTHY = 10
 SHARE_CUT, LEAST_LEFT, MOST_LEFT = 0.2, 0.15, 0.85
 ALIKE = ("deepseek-chat", "deepseek-coder")  # the model of `switched`, before and after
 MODEL = "assistant-1"  # the name that everybody asks for
-MIDDLE_S, SPREAD = 0.06, 0.4  # how long an answer takes: a log-normal time
+MIDDLE_S, SPREAD = 0.15, 0.4  # how long an answer takes: a log-normal time; so slow that on a busy machine none is passed over
 BYTES_A_TOKEN = 4
 Turn = tuple[str, str]  # prompt, answer
 

@@ -19,7 +19,7 @@ OTHER = "(other)"
 
 class Witness:
     """`seen`: fact -> value -> [times seen, first answer seen at]; `recent`: the last answers' values, in the order of FACTS; examples are an
-    identity and a text. Values come again and again, so each is held once."""
+    identity and a text. Values come again and again, so each is held once, and what is alike in a row as well."""
 
     def __init__(self) -> None:
         self.seen: dict[str, dict[str, list[int]]] = {}
@@ -28,7 +28,8 @@ class Witness:
         self.after: deque[tuple[int, str, str]] = deque(maxlen=EXAMPLES)
 
     def note(self, text: str, meta: Mapping, at: int, learning: bool) -> None:
-        self.recent.append((at, tuple(self._count(name, meta.get(name), at) for name in FACTS)))
+        facts = tuple(self._count(name, meta.get(name), at) for name in FACTS)
+        self.recent.append((at, self.recent[-1][1] if self.recent and self.recent[-1][1] == facts else facts))
         example = (str(meta.get("id", at))[:_MOST_CHARACTERS], text[:EXAMPLE_CHARACTERS])
         if not learning:
             self.after.append((at, *example))
