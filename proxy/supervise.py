@@ -33,7 +33,7 @@ _BACKLOG = 4096
 _MAX_PAUSE_S = 0.5  # callers wait in the backlog meanwhile
 _STOP_S = 3.0  # all is over that long after the grace
 # What glibc maps on its own and gives back when it is freed: the warm-up of a stream that drift watches, of which the heap would keep the holes.
-_MAPPED_BYTES = 64 * 1024
+MAPPED_BYTES = 64 * 1024
 _UNHEARD_S = 10.0  # a signal sent so shortly before the end of a process may not have been acted on
 
 
@@ -216,7 +216,7 @@ async def run(config_path: str | None, config: Config) -> None:
         children.append(Child("the demo provider", demo_arguments, [demo.fileno(), lifeline]))
     program = "proxy.controlplane.plane" if config.otlp.endpoint is None else "proxy.controlplane.traced"
     control_arguments = [program, "--admin", str(admin.fileno()), "--calls", f"http://{_address(listener)}", *common, *source]
-    control = Child("the control plane", control_arguments, [admin.fileno(), lifeline], {"MALLOC_MMAP_THRESHOLD_": str(_MAPPED_BYTES)})
+    control = Child("the control plane", control_arguments, [admin.fileno(), lifeline], {"MALLOC_MMAP_THRESHOLD_": str(MAPPED_BYTES)})
     data = Child("the data plane", data_arguments, [listener.fileno(), lifeline])
     children += [control, data]
     on_terminal = os.isatty(0)

@@ -1,7 +1,8 @@
-"""The wheel holds what the program needs at run time, and nothing that it does not."""
+"""The wheel holds what the program needs at run time, and nothing that it does not; and each of its processes loads and is given what it needs."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from proxy.supervise import Child
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -39,3 +42,10 @@ def test_nobody_loads_what_only_others_need(module: str, spared: tuple[str, ...]
     """Arrays are for whoever watches drift, gRPC for whoever sends traces: each takes some tens of MB and tenths of a second."""
     say = f"import sys, {module}; print([name for name in {spared!r} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", say], capture_output=True, text=True, timeout=60, check=True, cwd=ROOT).stdout == "[]\n"
+
+
+def test_a_plane_has_settings_of_its_own_unless_the_operator_has_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    child = Child("x", ["x"], [], {"MALLOC_MMAP_THRESHOLD_": "65536"})
+    assert child._environment["MALLOC_MMAP_THRESHOLD_"] == "65536" and child._environment["PATH"] == os.environ["PATH"]
+    monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", "7")
+    assert Child("x", ["x"], [], {"MALLOC_MMAP_THRESHOLD_": "65536"})._environment["MALLOC_MMAP_THRESHOLD_"] == "7"
