@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from evaluators.drift import Alarm, Detector
+from evaluators.drift import Alarm, Detector, flags
 from evaluators.drift.baseline import Baseline
 from tests.evaluators.drift.streams import answers
 
@@ -17,12 +18,20 @@ def find_alarm(texts: list[str], finish: str = "stop", warmup: int = 300) -> Ala
     raise AssertionError("no alarm")
 
 
-def test_what_did_not_move_is_not_named() -> None:
+def test_what_did_not_move_is_not_named_whatever_its_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same kind of text all along, so that nothing but the reason why it ended is another."""
+    weigh = Baseline.weigh_flags
+
+    def favour(self: Baseline) -> np.ndarray:
+        parts = weigh(self)
+        parts[[flags.NAMES.index(name) for name in ("broken JSON", "refusal")]] = parts.max() / 2
+        return parts
+
+    monkeypatch.setattr(Baseline, "weigh_flags", favour)
     alarm = find_alarm([*answers(1, 330), *answers(2, 60)], finish="length", warmup=330)
     assert alarm.moves[0].name == "not finished by itself"
+    assert not {move.name for move in alarm.moves} & {"broken JSON", "refusal"}
     assert all(move.before != move.after for move in alarm.moves)
-    assert not {move.name for move in alarm.moves} & {"broken JSON", "refusal", "mojibake", "empty"}
 
 
 def test_all_that_moved_is_named_the_strongest_first() -> None:
