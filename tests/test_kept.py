@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import threading
 import urllib.error
 import urllib.request
-import zipfile
+import zlib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -89,8 +88,7 @@ def find_all(folder: Path) -> dict[str, bytes]:
     kept = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     for name, data in list(kept.items()):
         if name.endswith(".stream"):
-            with zipfile.ZipFile(io.BytesIO(data.partition(b"\n")[2])) as packed:
-                kept |= {f"{name}/{member}": packed.read(member) for member in packed.namelist()}
+            kept[f"{name}, unpacked"] = zlib.decompress(data.partition(b"\n")[2])
     return kept | dump(folder / "state" / "weighbridge.duckdb")
 
 

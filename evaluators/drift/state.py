@@ -1,6 +1,7 @@
 """The state: a detector as bytes and back, so that a restart in the middle of a stream changes nothing.
 
-A zip of arrays (NumPy's, without pickled objects) and one JSON header.
+One JSON header and the bytes of the arrays that it lists, compressed together.
+NumPy's own archive takes twice the CPU to write and four times to read.
 The header holds a digest of everything that is measured; where that changed between two versions of the program, old numbers mean nothing
 and the state is refused.
 Texts of examples are only part of it where the caller asks for them; which answers they were is always.
@@ -9,9 +10,9 @@ Texts of examples are only part of it where the caller asks for them; which answ
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import zipfile
+import math
+import zlib
 from dataclasses import asdict
 
 import numpy as np
@@ -30,7 +31,9 @@ from evaluators.drift.witness import FACTS
 _MEASURED = (features.NAMES, figures.NAMES, prompts.NAMES, raised.NAMES, fingerprint.SIZE, PLACES, FACTS, bets.DENSITIES.tolist())
 LAYOUT = hashlib.sha256(json.dumps(_MEASURED).encode()).hexdigest()[:16]
 _PARTS = {"baseline": Baseline, "bank": Bank, "rates": Rates, "direction": Direction}
-_HEADER = "header"
+_SIZE_BYTES = 4  # of the header, before it
+_KINDS = "biuf"  # of arrays: numbers and truth
+_MOST_BYTES = 8 * 1024 * 1024  # unpacked; a warm-up of 1,000 answers takes one
 
 
 class StateError(ValueError):
@@ -58,28 +61,39 @@ def save(detector: Detector, with_examples: bool = False) -> bytes:
         "alarm": None if detector.alarm is None else _dump_alarm(detector.alarm, with_examples),
         "plain": plain,
     }
-    arrays[_HEADER] = np.frombuffer(json.dumps(header).encode(), np.uint8)
-    return _pack(arrays)
+    return _pack(header, arrays)
 
 
-def _pack(arrays: dict[str, np.ndarray]) -> bytes:
-    """As NumPy's `savez_compressed` does, at a third of its cost and a few per cent more bytes."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
-        for name, array in arrays.items():
-            written = io.BytesIO()
-            np.lib.format.write_array(written, np.asanyarray(array), allow_pickle=False)
-            packed.writestr(f"{name}.npy", written.getvalue())
-    return out.getvalue()
+def _pack(header: dict, arrays: dict[str, np.ndarray]) -> bytes:
+    listed = [(name, array.dtype.str, array.shape) for name, array in arrays.items()]
+    head = json.dumps({**header, "arrays": listed}).encode()
+    return zlib.compress(b"".join([len(head).to_bytes(_SIZE_BYTES, "big"), head, *(array.tobytes() for array in arrays.values())]), level=1)
+
+
+def _unpack(data: bytes) -> tuple[dict, dict[str, np.ndarray]]:
+    """Raises ValueError, KeyError, TypeError or zlib.error where it is nothing that `_pack` made."""
+    packed = zlib.decompressobj()
+    unpacked = packed.decompress(data, _MOST_BYTES)
+    if not packed.eof:
+        raise ValueError("it is cut, or too large")
+    at = _SIZE_BYTES + int.from_bytes(unpacked[:_SIZE_BYTES], "big")
+    header = json.loads(unpacked[_SIZE_BYTES:at])
+    if not isinstance(header, dict):
+        raise TypeError("its header is no object")
+    arrays = {}
+    for name, kind, shape in header.pop("arrays"):
+        if np.dtype(kind).kind not in _KINDS:
+            raise ValueError(f"{name} holds no numbers")
+        arrays[name] = np.frombuffer(unpacked, kind, math.prod(shape), at).reshape(shape).copy()
+        at += arrays[name].nbytes
+    return header, arrays
 
 
 def load(data: bytes) -> Detector:
     """The detector that `save` was given; raises StateError."""
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        header = json.loads(arrays.pop(_HEADER).tobytes())
-    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
+        header, arrays = _unpack(data)
+    except (ValueError, KeyError, TypeError, zlib.error) as error:
         raise StateError(f"these {len(data)} bytes are no state of a drift detector ({error}): learn the stream anew") from error
     if header.get("layout") != LAYOUT:
         raise StateError("this state measures other features than this version of the program: learn the stream anew")

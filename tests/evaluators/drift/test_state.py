@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import zlib
 
 import pytest
 
@@ -58,7 +59,13 @@ def test_a_full_state_stays_small() -> None:
     assert 10_000 < largest <= MOST_BYTES
 
 
-@pytest.mark.parametrize("data", [b"", b"nothing", b"PK\x03\x04broken"])
+LISTED = [
+    len(head).to_bytes(4, "big") + head
+    for head in (*(b'{"arrays":[["bank.sums",%s]]}' % one for one in (b'"|O",[1]', b'"<f8",[9]', b'"<f8",[-9]')), b'{"arrays":5}')
+]
+
+
+@pytest.mark.parametrize("data", [b"", b"nothing", *map(zlib.compress, (b"", b"\0\0\0\2{}", b"\0\0\0\4null", b"x" * 99, *LISTED))])
 def test_what_is_no_state_is_refused(data: bytes) -> None:
     with pytest.raises(state.StateError, match="anew"):
         state.load(data)
