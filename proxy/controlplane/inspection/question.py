@@ -22,7 +22,7 @@ _MOST_PROMPT = 4_000  # characters of its end that tell its language
 _MOST_NESTING = 60  # of a schema that is put into other words
 _RULES = ("system", "instructions", "systemInstruction", "system_instruction")
 _TURNS = ("messages", "input", "contents")
-_SYSTEM = frozenset(("system", "developer"))
+_SYSTEM = ("system", "developer")  # a tuple, as a role that is no text cannot be looked for in a set
 
 
 class Question(msgspec.Struct, frozen=True):
