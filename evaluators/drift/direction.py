@@ -28,7 +28,9 @@ from evaluators.drift.tempering import estimate_row_times
 DRIFTS = np.array([0.5, 1.0, 1.5])
 # Over how many answers the mean of the newest reaches back, for each direction.
 MEMORIES_ANSWERS = (12, 50)
-STEP_ANSWERS = 8
+# How often the directions are taken anew, and how often where the newest answers are further from the usual than these times what chance makes.
+STEP_ANSWERS, QUICK_STEP_ANSWERS = 8, 4
+SURPRISING = 1.25
 LEAST_ANSWERS = 16
 CUT_OFF = 1.0
 PAID = 0.75
@@ -87,7 +89,7 @@ class Direction:
         self.newest += (1 - kept) * standard
         self.spread = kept * kept * self.spread + (1 - kept) ** 2
         self.answers += 1
-        if self.answers >= LEAST_ANSWERS and self.answers % STEP_ANSWERS == 0:
+        if self.answers >= LEAST_ANSWERS and self.answers % QUICK_STEP_ANSWERS == 0:
             self._learn()
 
     def evidence(self) -> np.ndarray:
@@ -110,10 +112,12 @@ class Direction:
         return int(self.sums.sum(axis=(1, 2)).argmax())
 
     def _learn(self) -> None:
+        """Takes the directions anew, if it is time; what decides that is known before the next answer, so bets stay fair."""
         error = np.sqrt(self.spread + 1 / self.reference.shape[1])
         steps = (self.newest - self.usual) / error
-        self.weights = np.sign(steps) * np.maximum(np.abs(steps) - CUT_OFF, 0)
-        self._measure_reference(error)
+        if self.answers % STEP_ANSWERS == 0 or float(steps[0] @ steps[0]) > SURPRISING * steps.shape[1]:
+            self.weights = np.sign(steps) * np.maximum(np.abs(steps) - CUT_OFF, 0)
+            self._measure_reference(error)
 
     def _measure_reference(self, error: np.ndarray) -> None:
         """How the warm-up's rows score along the directions, each as if it were not among them."""
