@@ -112,10 +112,12 @@ class Identifier:
         self._redact = redact or Redactor()
         self._salt = config.salt
         self._teams = config.teams
+        self.generation = 0  # of the config and the keys that identities are made by
         self._hashes: dict[str, str] = {}  # bounded; a proxy sees few keys, again and again
 
     def configure(self, config: IdentityConfig, auth: Auth, orders: Orders) -> None:
         """Take a changed config, and keys that were issued or revoked."""
+        self.generation += 1
         self.keys.configure(config.keys, auth, orders)
         if config.salt != self._salt:
             self._hashes.clear()

@@ -15,12 +15,13 @@ from proxy.dataplane.advice import suit_client
 from proxy.dataplane.carrier import Carrier, Carrying
 from proxy.dataplane.edge import Edge, Sent, write_refusal
 from proxy.dataplane.forward import decode_body, read_body
-from proxy.dataplane.headers import presented_keys, read_head
+from proxy.dataplane.headers import read_head
 from proxy.dataplane.holding import Holding
 from proxy.dataplane.identify import Identifier, Place, read_place
 from proxy.dataplane.journal import JournalWriter
 from proxy.dataplane.lane import Lane
 from proxy.dataplane.lanes import Lanes
+from proxy.dataplane.meeting import meet
 from proxy.dataplane.mending import Mending
 from proxy.dataplane.outbox import Outbox
 from proxy.dataplane.portion import Portion
@@ -32,8 +33,7 @@ from proxy.dataplane.tiering import Tiering
 from proxy.dataplane.upstream import Pool
 from proxy.errors import Refusal
 from proxy.hosts import make_check
-from proxy.upstream import DIALECTS
-from proxy.wire import leave_unread, read_ask, recognise
+from proxy.wire import leave_unread, read_ask
 
 _LESSON_NS = 250_000_000  # from one call whose texts teach the estimator to the next: it has to count their tokens
 
@@ -97,17 +97,25 @@ class Traffic:
         call = Call(id=new_id(now_ns), started_ns=now_ns, method=request.method, path="")
         place, fields, sending, route, counted = Place("", ""), {}, None, None, False
         try:
-            place = read_place(request.raw_path)
-            head = read_head(request.raw_headers, request.version)
+            lanes, pools = self.lanes.by_name, self.pools  # a reload puts others in their place
+            met = edge.meeting
+            if met is None or not met.holds(request, self.lanes):
+                place = read_place(request.raw_path)
+                head = read_head(request.raw_headers, request.version)
+                met = meet(request, place, head, self.lanes, self.redact)
+            else:
+                place, head = met.place, met.read_head(request)
             fields = head.fields
-            self._meet(call, place, fields)
-            self._check_names(fields)
+            met.introduce(call)
+            self.redact.note(call.presented)
+            if met is not edge.meeting:
+                self._check_names(fields)
+                edge.meeting = met
             counted = True
             edge.begin_call()
             self.identifier.admit(place, fields, call.secret, now_ns)
-            lanes, pools = self.lanes.by_name, self.pools  # a reload puts others in their place
             body, content = await self._read(call, fields, request, self._route(place))
-            call.identity = self.identifier.identify(place, fields, call.ask, call.secret, call.presented)
+            call.identity = met.identify(self.identifier, call.ask, fields)
             is_socket = fields.get("upgrade", "").lower() == "websocket" and call.method == "GET" and not request.body_exists  # RFC 6455 §4.1
             if not self.holding.is_idle:
                 self._hold(call, content, is_socket=is_socket)
@@ -161,23 +169,6 @@ class Traffic:
         if not (self._may_name(fields.get("host")) and self._may_name(fields.get("origin"))):
             text = "The request's Host or Origin is none that this proxy may be called by; if it is right, add its name to listen.hosts."
             raise Refusal("caller_bad_request", text)
-
-    def _meet(self, call: Call, place: Place, fields: dict[str, str]) -> None:
-        """What the head alone tells of a call; its dialect is the format's, for one upstream may speak several."""
-        path, _, query = place.rest.partition("?")
-        lane = self.lanes.by_name.get(place.upstream)
-        upstream = lane.upstream if lane else None
-        keys = presented_keys(fields, query)
-        call.secret = keys[0] if keys else None
-        call.presented = (*keys, fields["x-weighbridge-key"]) if "x-weighbridge-key" in fields else keys
-        self.redact.note(call.presented)
-        call.upstream, call.path = place.upstream if upstream else "", self.redact.clean(path, call.presented)
-        call.kind = recognise(call.method, call.path, query, upstream.dialect if upstream else "openai")  # a model's name may stand there
-        spoken = call.kind.format.partition(".")[0]
-        call.dialect = upstream.dialect if upstream and spoken == "opaque" else spoken if spoken in DIALECTS else "openai"
-        call.user_agent = self.redact.clean(fields.get("user-agent", ""), call.presented)[:200] or None
-        retry = fields.get("x-stainless-retry-count", "")
-        call.retry = int(retry) if retry.isdecimal() and len(retry) < 6 else 0
 
     async def _read(self, call: Call, fields: dict[str, str], request: Request, lane: Lane) -> tuple[bytes | None, bytes | None]:
         """Read what the request asks. Its body as it came and decoded; None where it is to be streamed through, or cannot be decoded."""

@@ -1,0 +1,100 @@
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from proxy.call import Ask, Call
+from proxy.config import Identity as IdentityConfig
+from proxy.dataplane.headers import read_head
+from proxy.dataplane.identify import Identifier, read_place
+from proxy.dataplane.meeting import Meeting, meet
+from proxy.orders import Orders
+from proxy.redact import Redactor
+from proxy.upstream import Upstream
+
+SECRET = "sk-0123456789abcdef0123"
+HOST, KEY, LENGTH = (b"Host", b"localhost"), (b"Authorization", b"Bearer " + SECRET.encode()), (b"Content-Length", b"17")
+AGENT, AGENT_OTHER = (b"X-Agent-Id", b"writer"), (b"X-Agent-Id", b"reader")
+RETRIED, CLIENT = (b"X-Stainless-Retry-Count", b"2"), (b"User-Agent", f"sdk/1.0 {SECRET}".encode())
+TARGET = "/a/crew/claude/v1/messages"
+
+
+def ask_for(*headers: tuple[bytes, bytes], target: str = TARGET, method: str = "POST", version: tuple[int, int] = (1, 1)) -> Any:
+    return SimpleNamespace(method=method, raw_path=target, version=version, raw_headers=headers)
+
+
+def make_lanes(generation: int = 1) -> Any:
+    lane = SimpleNamespace(upstream=Upstream(url="https://api.anthropic.com", dialect="anthropic"))
+    return SimpleNamespace(generation=generation, by_name={"claude": lane})
+
+
+def meet_with(request: Any) -> Meeting:
+    return meet(request, read_place(request.raw_path), read_head(request.raw_headers, request.version), make_lanes(), Redactor())
+
+
+def test_a_head_tells_a_call_what_it_is_without_the_secrets() -> None:
+    call = Call(id="1", started_ns=0, method="POST", path="")
+    meet_with(ask_for(HOST, KEY, CLIENT, RETRIED, (b"x-weighbridge-key", b"wbk_1"), target=f"{TARGET}?x=1")).introduce(call)
+    assert (call.upstream, call.path, call.kind.format, call.dialect) == ("claude", "/v1/messages", "anthropic.messages", "anthropic")
+    assert (call.secret, call.presented, call.user_agent, call.retry) == (SECRET, (SECRET, "wbk_1"), "sdk/1.0 [redacted]", 2)
+
+
+def test_of_an_upstream_that_is_not_there_the_path_is_kept() -> None:
+    call = Call(id="1", started_ns=0, method="POST", path="")
+    meet_with(ask_for(HOST, target="/elsewhere/v1/chat/completions")).introduce(call)
+    assert (call.upstream, call.path, call.dialect, call.secret) == ("", "/v1/chat/completions", "openai", None)
+
+
+def test_it_holds_for_a_head_that_differs_in_its_length_alone() -> None:
+    met = meet_with(ask_for(HOST, KEY, LENGTH, AGENT))
+    other = ask_for(HOST, KEY, (b"Content-Length", b"2048"), AGENT)
+    assert met.holds(other, make_lanes())
+    head = met.read_head(other)
+    assert head == read_head(other.raw_headers) and head.fields["content-length"] == "2048"
+    assert met.head.fields["content-length"] == "17", "the first one keeps its own"
+    assert met.read_head(ask_for(HOST, KEY, LENGTH, AGENT)) is met.head
+    bare = meet_with(ask_for(HOST, KEY))
+    assert bare.holds(ask_for(HOST, KEY), make_lanes()) and bare.read_head(ask_for(HOST, KEY)) is bare.head
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ask_for(HOST, KEY, LENGTH, AGENT_OTHER),
+        ask_for(HOST, KEY, LENGTH),
+        ask_for(HOST, KEY, LENGTH, AGENT, AGENT),
+        ask_for(HOST, KEY, AGENT),
+        ask_for(HOST, KEY),
+        ask_for(HOST, KEY, AGENT, LENGTH),
+        ask_for(HOST, KEY, (b"X-Content-Length", b"17"), AGENT),
+        ask_for(HOST, (b"Authorization", b"Bearer another"), LENGTH, AGENT),
+        ask_for(HOST, KEY, LENGTH, AGENT, target="/claude/v1/messages"),
+        ask_for(HOST, KEY, LENGTH, AGENT, method="PUT"),
+        ask_for(HOST, KEY, LENGTH, AGENT, version=(1, 0)),
+    ],
+)
+def test_it_holds_for_no_other_head(other: Any) -> None:
+    met = meet_with(ask_for(HOST, KEY, LENGTH, AGENT))
+    assert met.holds(ask_for(HOST, KEY, LENGTH, AGENT), make_lanes()) and not met.holds(other, make_lanes())
+
+
+def test_without_a_length_it_holds_for_none_with_one() -> None:
+    assert not meet_with(ask_for(HOST, KEY)).holds(ask_for(HOST, KEY, LENGTH), make_lanes())
+    assert not meet_with(ask_for(HOST, KEY)).holds(ask_for(HOST, KEY, AGENT), make_lanes())
+
+
+def test_it_ends_with_the_lanes_that_it_was_held_for() -> None:
+    request = ask_for(HOST, KEY, LENGTH)
+    assert not meet_with(request).holds(request, make_lanes(generation=2))
+
+
+def test_who_calls_is_found_once_and_again_where_the_body_or_the_config_says_otherwise() -> None:
+    identifier = Identifier(IdentityConfig())
+    met = meet_with(ask_for(HOST, KEY, LENGTH))
+    first = met.identify(identifier, Ask(), met.head.fields)
+    assert first == identifier.identify(met.place, met.head.fields, Ask(), met.secret, met.presented) and first.agent == "crew"
+    assert met.identify(identifier, Ask(model="another"), met.head.fields) is first
+    for marked in (Ask(task="sum-7"), Ask(session="s9"), Ask(agent="body"), Ask()):
+        assert met.identify(identifier, marked, met.head.fields) == identifier.identify(met.place, met.head.fields, marked, met.secret, met.presented)
+    identifier.configure(IdentityConfig(teams={"crew": "blue"}), "optional", Orders())
+    assert met.identify(identifier, Ask(), met.head.fields).team == "blue"
