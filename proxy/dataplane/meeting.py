@@ -56,7 +56,7 @@ class Meeting(msgspec.Struct, kw_only=True):
         length = self.length and request.raw_headers[len(self.before)]
         if length == self.length:
             return self.head
-        return Head(self.head.forward, {**self.head.fields, "content-length": length[1].decode("latin-1")})
+        return Head(self.head.forward, self.head.lines, {**self.head.fields, "content-length": length[1].decode("latin-1")})
 
     def introduce(self, call: Call) -> None:
         """Note on a call what its head tells."""

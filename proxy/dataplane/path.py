@@ -116,7 +116,7 @@ class Traffic:
             self.identifier.admit(place, fields, call.secret, now_ns)
             body, content = await self._read(call, fields, request, self._route(place))
             call.identity = met.identify(self.identifier, call.ask, fields)
-            is_socket = fields.get("upgrade", "").lower() == "websocket" and call.method == "GET" and not request.body_exists  # RFC 6455 §4.1
+            is_socket = call.method == "GET" and not request.body_exists and fields.get("upgrade", "").lower() == "websocket"  # RFC 6455 §4.1
             if not self.holding.is_idle:
                 self._hold(call, content, is_socket=is_socket)
             if self._admission.orders.inspects_some and content is not None:
@@ -185,7 +185,8 @@ class Traffic:
         call.request_bytes = len(body)
         content = None
         if kind.json_body or self._is_form(fields, request):
-            content = await decode_body(body, fields.get("content-encoding"), limits.body_bytes)
+            coding = fields.get("content-encoding", "identity")
+            content = body if coding in ("", "identity") else await decode_body(body, coding, limits.body_bytes)
         if content is None:
             call.ask = msgspec.structs.replace(leave_unread(kind, has_body=True), prompt_bytes=len(body))
             return body, None

@@ -11,6 +11,8 @@ from proxy.dataplane.meeting import Meeting, meet
 from proxy.orders import Orders
 from proxy.redact import Redactor
 from proxy.upstream import Upstream
+from tests.dataplane.conftest import open_site, post
+from tests.dataplane.test_path import ANSWER, ASK, CHAT, answer
 
 SECRET = "sk-0123456789abcdef0123"
 HOST, KEY, LENGTH = (b"Host", b"localhost"), (b"Authorization", b"Bearer " + SECRET.encode()), (b"Content-Length", b"17")
@@ -98,3 +100,24 @@ def test_who_calls_is_found_once_and_again_where_the_body_or_the_config_says_oth
         assert met.identify(identifier, marked, met.head.fields) == identifier.identify(met.place, met.head.fields, marked, met.secret, met.presented)
     identifier.configure(IdentityConfig(teams={"crew": "blue"}), "optional", Orders())
     assert met.identify(identifier, Ask(), met.head.fields).team == "blue"
+
+
+def test_calls_of_one_connection_are_each_told_apart_by_their_own_heads(run, tmp_path):
+    """What is kept of a head is never another call's: not who calls, nor what for, nor whether its page may call."""
+
+    async def main():
+        async with open_site(tmp_path, answer) as site:
+            reader, writer = await site.connect()
+            for agent, path in (("one", CHAT), ("one", CHAT), ("two", CHAT), ("one", f"/a/three{CHAT}"), ("two", CHAT)):
+                body = ASK + b" " * len(agent + path)
+                writer.write(post(path, body, f"x-agent-id: {agent}\r\n".encode(), connection=b"keep-alive"))
+                assert b"200 OK" in await reader.readuntil(b"\r\n\r\n") and await reader.readexactly(len(ANSWER)) == ANSWER
+            writer.write(post(CHAT, ASK, b"x-agent-id: two\r\nOrigin: https://evil.example.com\r\n", connection=b"keep-alive"))
+            assert b" 400 " in await reader.readuntil(b"\r\n")
+            writer.close()
+            await site.record(6)
+            records = site.events("call")
+            assert [record["agent"] for record in records] == ["one", "one", "two", "three", "two", "two"]
+            assert [record["request_bytes"] - len(ASK) - len(CHAT) for record in records[:5]] == [3, 3, 3, 11, 3], "and by their own lengths"
+
+    run(main())

@@ -149,27 +149,6 @@ def test_one_connection_carries_many_calls_both_sides(run, tmp_path):
     run(main())
 
 
-def test_calls_of_one_connection_are_each_told_apart_by_their_own_heads(run, tmp_path):
-    """What is kept of a head is never another call's: not who calls, nor what for, nor whether its page may call."""
-
-    async def main():
-        async with open_site(tmp_path, answer) as site:
-            reader, writer = await site.connect()
-            for agent, path in (("one", CHAT), ("one", CHAT), ("two", CHAT), ("one", f"/a/three{CHAT}"), ("two", CHAT)):
-                body = ASK + b" " * len(agent + path)
-                writer.write(post(path, body, f"x-agent-id: {agent}\r\n".encode(), connection=b"keep-alive"))
-                assert b"200 OK" in await reader.readuntil(b"\r\n\r\n") and await reader.readexactly(len(ANSWER)) == ANSWER
-            writer.write(post(CHAT, ASK, b"x-agent-id: two\r\nOrigin: https://evil.example.com\r\n", connection=b"keep-alive"))
-            assert b" 400 " in await reader.readuntil(b"\r\n")
-            writer.close()
-            await site.record(6)
-            records = site.events("call")
-            assert [record["agent"] for record in records] == ["one", "one", "two", "three", "two", "two"]
-            assert [record["request_bytes"] - len(ASK) - len(CHAT) for record in records[:5]] == [3, 3, 3, 11, 3], "and by their own lengths"
-
-    run(main())
-
-
 def test_an_upstream_that_breaks_is_never_ended_cleanly(run, tmp_path):
     async def script(exchange):
         await exchange.read_request()
