@@ -71,6 +71,7 @@ class Traffic:
         self._ordered.configure(msgspec.structs.replace(config.evaluators, share=1.0))
         self._tiering = Tiering(config.tiers)
         self._mending = Mending(config.controls)
+        self._is_straight = self._tiering.is_idle and self._mending.is_idle  # calls go as they were asked, and once
         self.carrier.limits = config.limits
         self.lanes.configure(upstreams, config.limits)
 
@@ -97,7 +98,7 @@ class Traffic:
         call = Call(id=new_id(now_ns), started_ns=now_ns, method=request.method, path="")
         place, fields, sending, route, counted = Place("", ""), {}, None, None, False
         try:
-            lanes, pools = self.lanes.by_name, self.pools  # a reload puts others in their place
+            lanes, pools = self.lanes.by_name, self.lanes.pools  # a reload puts others in their place
             met = edge.meeting
             if met is None or not met.holds(request, self.lanes):
                 place = read_place(request.raw_path)
@@ -227,7 +228,7 @@ class Traffic:
 
     def _choose_route(self, call: Call, lanes: dict[str, Lane], content: bytes | None, target: str) -> Route:
         """Where the call may go, and with which model."""
-        if self._tiering.is_idle and self._mending.is_idle:
+        if self._is_straight:
             return Route(call, lanes, content, target)
         subject, asked = make_subject(call), call.kind.model or call.ask.model
         mend = self._mending.find(subject)
