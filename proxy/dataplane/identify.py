@@ -124,9 +124,9 @@ class Identifier:
         self._salt = config.salt
         self._teams = config.teams
 
-    def admit(self, place: Place, fields: dict[str, str], secret: str | None, now_ns: int) -> None:
-        """Let a caller pass by its virtual key. Raises `Refusal` as `Keys.admit` does."""
-        self.keys.admit((place.agent, _short(fields.get("x-agent-id"))), fields, secret, now_ns)
+    def admit(self, place: Place, fields: dict[str, str], secret: str | None, now_ns: int) -> bool:
+        """Let a caller pass by its virtual key; whether for as long as no other keys are taken. Raises `Refusal` as `Keys.admit` does."""
+        return self.keys.admit((place.agent, _short(fields.get("x-agent-id"))), fields, secret, now_ns)
 
     def identify(self, place: Place, fields: dict[str, str], ask: Ask, secret: str | None, presented: Sequence[str] = ()) -> Identity:
         """The identity of one request, also of one that was not let in; `secret` is its credential, `presented` are all of them.

@@ -40,6 +40,7 @@ class Meeting(msgspec.Struct, kw_only=True):
     dialect: str
     user_agent: str | None
     retry: int
+    passed: int = -1  # the generation of the identifier that let its caller pass for good
     identity: Identity | None = None  # the newest …
     marks: tuple[str | None, str | None, str | None] = (None, None, None)  # … what its request's body said of agent, task and session …
     generation: int = -1  # … and of the identifier, then
@@ -63,6 +64,11 @@ class Meeting(msgspec.Struct, kw_only=True):
         call.secret, call.presented = self.secret, self.presented
         call.upstream, call.path, call.kind, call.dialect = self.upstream, self.path, self.kind, self.dialect
         call.user_agent, call.retry = self.user_agent, self.retry
+
+    def pass_by(self, identifier: Identifier, fields: dict[str, str], now_ns: int) -> None:
+        """Let the caller pass by its virtual key, which is looked at once where it cannot expire. Raises `Refusal` as `Keys.admit` does."""
+        if self.passed != identifier.generation and identifier.admit(self.place, fields, self.secret, now_ns):
+            self.passed = identifier.generation
 
     def identify(self, identifier: Identifier, ask: Ask, fields: dict[str, str]) -> Identity:
         """Who calls: as before, where the body says nothing else of it and nothing else has been configured."""

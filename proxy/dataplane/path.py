@@ -114,7 +114,7 @@ class Traffic:
                 edge.meeting = met
             counted = True
             edge.begin_call()
-            self.identifier.admit(place, fields, call.secret, now_ns)
+            met.pass_by(self.identifier, fields, now_ns)
             body, content = await self._read(call, fields, request, self._route(place))
             call.identity = met.identify(self.identifier, call.ask, fields)
             is_socket = call.method == "GET" and not request.body_exists and fields.get("upgrade", "").lower() == "websocket"  # RFC 6455 §4.1
@@ -222,9 +222,9 @@ class Traffic:
 
     def _redact_ask(self, ask: Ask, keys: tuple[str, ...]) -> Ask:
         """Names of a model and of a tier are counted and kept as well; the body goes on as it came."""
-        model = ask.model and self.redact.clean(ask.model, keys)
-        tier = ask.service_tier and self.redact.clean(ask.service_tier, keys)
-        return ask if (model, tier) == (ask.model, ask.service_tier) else msgspec.structs.replace(ask, model=model, service_tier=tier)
+        names = (ask.model, ask.service_tier)
+        clean = self.redact.clean_all(names, keys)
+        return ask if clean == names else msgspec.structs.replace(ask, model=clean[0], service_tier=clean[1])
 
     def _choose_route(self, call: Call, lanes: dict[str, Lane], content: bytes | None, target: str) -> Route:
         """Where the call may go, and with which model."""

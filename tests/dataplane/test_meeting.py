@@ -1,6 +1,8 @@
+import hashlib
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from proxy.call import Ask, Call
@@ -8,8 +10,10 @@ from proxy.config import Identity as IdentityConfig
 from proxy.dataplane.headers import read_head
 from proxy.dataplane.identify import Identifier, read_place
 from proxy.dataplane.meeting import Meeting, meet
+from proxy.errors import Refusal
 from proxy.orders import Orders
 from proxy.redact import Redactor
+from proxy.rules import Key, read_moment
 from proxy.upstream import Upstream
 from tests.dataplane.conftest import open_site, post
 from tests.dataplane.test_path import ANSWER, ASK, CHAT, answer
@@ -100,6 +104,25 @@ def test_who_calls_is_found_once_and_again_where_the_body_or_the_config_says_oth
         assert met.identify(identifier, marked, met.head.fields) == identifier.identify(met.place, met.head.fields, marked, met.secret, met.presented)
     identifier.configure(IdentityConfig(teams={"crew": "blue"}), "optional", Orders())
     assert met.identify(identifier, Ask(), met.head.fields).team == "blue"
+
+
+def test_a_key_is_looked_at_again_where_it_expires_or_others_are_taken() -> None:
+    key = Key(sha256=hashlib.sha256(SECRET.encode()).hexdigest(), agent="crew")
+    expiring = msgspec.structs.replace(key, expires="2026-06-01T12:00:00Z")
+    noon = read_moment("2026-06-01T12:00:00Z")
+    identifier = Identifier(IdentityConfig(keys=[key]), "required")
+    met = meet_with(ask_for(HOST, KEY, LENGTH))
+    for _ in range(2):
+        met.pass_by(identifier, met.head.fields, noon)
+    identifier.configure(IdentityConfig(keys=[expiring]), "required", Orders())
+    met.pass_by(identifier, met.head.fields, noon - 1)
+    with pytest.raises(Refusal, match="caller_key_unknown"):
+        met.pass_by(identifier, met.head.fields, noon)
+    identifier.configure(IdentityConfig(keys=[key]), "required", Orders())
+    met.pass_by(identifier, met.head.fields, noon)
+    identifier.configure(IdentityConfig(keys=[key]), "required", Orders(revoked=[key.sha256]))
+    with pytest.raises(Refusal, match="caller_key_unknown"):
+        met.pass_by(identifier, met.head.fields, noon)
 
 
 def test_calls_of_one_connection_are_each_told_apart_by_their_own_heads(run, tmp_path):
