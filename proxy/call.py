@@ -191,7 +191,7 @@ class Call(msgspec.Struct, kw_only=True):
     reading: Reading = msgspec.field(default_factory=Reading)
     outcome: str | None = None  # set once, by whatever ended the call
     refused_status: int | None = None  # the status of our own answer, where we gave one
-    toll: Toll = msgspec.field(default_factory=lambda: Toll())
+    toll: Toll = msgspec.field(default_factory=Toll)
     is_open: bool = False  # it stands in the journal as let through
     settled: bool = False
     tier: str | None = None  # the rule of `tiers` that put another model in the place of the one asked for
