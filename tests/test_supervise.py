@@ -27,6 +27,8 @@ from proxy.config import parse
 from proxy.supervise import greet, prepare_state
 
 SERVE = [sys.executable, "-m", "proxy.cli", "serve"]
+# As most installations are, and quicker to start: the tests' own environment has every extra.
+WITHOUT_EXTRAS = os.pathsep.join([str(Path(__file__).parent / "without_extras"), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 def write_config(folder: Path, **settings: object) -> Path:
@@ -140,13 +142,17 @@ def make_book() -> Path:
 
 @contextlib.contextmanager
 def serve(folder: Path, stdin: int | None = None, has_book: bool = True, **settings: object) -> Iterator[Bridge]:
-    """Run `weighbridge serve` until the block ends; it must then stop in order. `has_book`: its price book need not be compiled any more."""
+    """Run `weighbridge serve` until the block ends; it must then stop in order. `has_book`: its price book need not be compiled any more.
+
+    The extras are there only for who asks for a ledger in Redis.
+    """
     path = write_config(folder, **settings)
     if has_book and not (folder / "state").exists():
         (folder / "state").mkdir(mode=0o700)
         shutil.copy(make_book(), folder / "state" / "prices.json")
     log = (folder / "log").open("ab")
-    process = subprocess.Popen([*SERVE, "--config", str(path)], stdin=stdin, stdout=subprocess.PIPE, stderr=log, text=True)
+    environment = {**os.environ, "PYTHONPATH": WITHOUT_EXTRAS} if "ledger" not in settings else None
+    process = subprocess.Popen([*SERVE, "--config", str(path)], env=environment, stdin=stdin, stdout=subprocess.PIPE, stderr=log, text=True)
     assert process.stdout is not None
     try:
         greeting = ""
