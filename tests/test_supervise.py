@@ -140,6 +140,13 @@ def make_book() -> Path:
     return path
 
 
+def give_book(folder: Path) -> None:
+    """Let the state below `folder` have its price book, if there is no state yet."""
+    if not (folder / "state").exists():
+        (folder / "state").mkdir(mode=0o700)
+        shutil.copy(make_book(), folder / "state" / "prices.json")
+
+
 @contextlib.contextmanager
 def serve(folder: Path, stdin: int | None = None, has_book: bool = True, **settings: object) -> Iterator[Bridge]:
     """Run `weighbridge serve` until the block ends; it must then stop in order. `has_book`: its price book need not be compiled any more.
@@ -147,9 +154,8 @@ def serve(folder: Path, stdin: int | None = None, has_book: bool = True, **setti
     The extras are there only for who asks for a ledger in Redis.
     """
     path = write_config(folder, **settings)
-    if has_book and not (folder / "state").exists():
-        (folder / "state").mkdir(mode=0o700)
-        shutil.copy(make_book(), folder / "state" / "prices.json")
+    if has_book:
+        give_book(folder)
     log = (folder / "log").open("ab")
     environment = {**os.environ, "PYTHONPATH": WITHOUT_EXTRAS} if "ledger" not in settings else None
     process = subprocess.Popen([*SERVE, "--config", str(path)], env=environment, stdin=stdin, stdout=subprocess.PIPE, stderr=log, text=True)
