@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import gc
 import ipaddress
+import os
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+os.environ["SSL_CERT_FILE"] = str(Path(__file__).with_name("nobody.pem"))  # whom to trust, for all that the tests start too
 
 settings.register_profile("weighbridge", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("weighbridge")

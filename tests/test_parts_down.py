@@ -15,7 +15,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from tests.test_supervise import ASK, SERVE, WITHOUT_EXTRAS, Bridge, give_book, serve, wait_until, write_config
+from tests.starting import WITHOUT_EXTRAS, give_book
+from tests.test_supervise import ASK, SERVE, Bridge, serve, wait_until, write_config
 
 
 def gauge(bridge, name: str) -> float | None:

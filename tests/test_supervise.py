@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import functools
 import http.client
 import json
 import os
 import random
 import re
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import urllib.error
@@ -25,10 +21,9 @@ from pathlib import Path
 
 from proxy.config import parse
 from proxy.supervise import greet, prepare_state
+from tests.starting import WITHOUT_EXTRAS, give_book
 
 SERVE = [sys.executable, "-m", "proxy.cli", "serve"]
-# As most installations are, and quicker to start: the tests' own environment has every extra.
-WITHOUT_EXTRAS = os.pathsep.join([str(Path(__file__).parent / "without_extras"), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 def write_config(folder: Path, **settings: object) -> Path:
@@ -129,22 +124,6 @@ def wait_until(condition: Callable[[], object], seconds: float = 30) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not come to pass in time"
         time.sleep(0.01)
-
-
-@functools.cache
-def make_book() -> Path:
-    """The price book, compiled once for all that are started here."""
-    path = Path(tempfile.mkdtemp(prefix="prices-"), "prices.json")
-    atexit.register(shutil.rmtree, path.parent)
-    subprocess.run([sys.executable, "-m", "proxy.pricing.compile", str(path)], check=True)
-    return path
-
-
-def give_book(folder: Path) -> None:
-    """Let the state below `folder` have its price book, if there is no state yet."""
-    if not (folder / "state").exists():
-        (folder / "state").mkdir(mode=0o700)
-        shutil.copy(make_book(), folder / "state" / "prices.json")
 
 
 @contextlib.contextmanager
