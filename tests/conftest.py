@@ -20,7 +20,7 @@ settings.load_profile("weighbridge")
 # Those that wait for processes, most of them for many seconds: begun first, beside others that compute, and not left for the end.
 _LONG = (
     "test_toll.py", "test_toll_shared.py", "test_supervise.py", "test_benchmarks.py", "test_parts_down.py", "test_orders_stay.py", "test_stop.py",
-    "test_end_to_end.py",
+    "test_end_to_end.py", "test_plane.py", "test_live.py", "test_observe.py", "test_cli.py",
 )  # fmt: skip
 
 

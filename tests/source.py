@@ -70,7 +70,8 @@ def functions(tree: ast.AST) -> Iterator[tuple[str, ast.AST]]:
     return walk(tree, "")
 
 
-def nodes_with_owner(path: Path) -> Iterator[tuple[str, ast.AST]]:
+@functools.lru_cache(maxsize=1)
+def nodes_with_owner(path: Path) -> list[tuple[str, ast.AST]]:
     """Every node, with the name of the innermost function around it; empty at the module's top."""
     owner = {id(below): name for name, function in functions(tree_of(path)) for below in ast.walk(function)}
-    return ((owner.get(id(node), ""), node) for node in ast.walk(tree_of(path)))
+    return [(owner.get(id(node), ""), node) for node in ast.walk(tree_of(path))]
