@@ -28,7 +28,7 @@ demo: $(VENV)/.installed
 observe: $(VENV)/.installed
 	@exec $(BIN)/python deploy/observe.py --admin $(ADMIN) $(OBSERVE)
 
-# Four workers on any machine: a third of the time tests wait for processes, and on two cores others compute meanwhile.
+# Four workers on any machine: while some tests wait for processes, others compute.
 test: lint
 	@$(MAKE) --no-print-directory -j3 $(CLIENTS)
 	@$(BIN)/python -m pytest --numprocesses=4 --dist=worksteal
