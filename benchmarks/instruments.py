@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from multiprocessing.connection import Connection
 
 import uvloop
-from rig import CONTROL, DATA, Bridge, cpu_s, open_bridge
+from rig import CONTROL, DATA, TRACED, Bridge, cpu_s, open_bridge
 from rig.ordinary import ASK, HEAD, answer
 from rig.sink import Sink
 
@@ -62,7 +62,7 @@ def call(pipe: Connection) -> None:
 
 def measure(bridge: Bridge, clients: Connection, calls: int) -> tuple[float, float]:
     """CPU of the data plane and of the control plane in a round, in seconds a call."""
-    planes = bridge.find(DATA), bridge.find(CONTROL)
+    planes = bridge.find(DATA), bridge.find(CONTROL, TRACED)
     before = [cpu_s(plane) for plane in planes]
     clients.send((bridge.port, calls))
     clients.recv()

@@ -85,11 +85,13 @@ class Reading(msgspec.Struct):
     error: str | None = None  # an error the provider reported, also inside a 200 stream
     error_type: str | None = None  # the provider's own code or type of that error
     service_tier: str | None = None
+    system_fingerprint: str | None = None  # what the provider says its backend is configured as
     complete: bool = False  # the format's own end was seen
     text: str = ""
     tools: list[tuple[str, str]] = []  # (name, arguments as JSON text)
     output_bytes: int = 0  # UTF-8 bytes of text, reasoning and tool arguments seen, also past the cap
     unread: int = 0  # pieces that could not be understood
+    is_oversized: bool = False  # the body, or an event of it, was too large to be read: not all that it said is known
 
 
 Rung = Literal["path", "key", "header", "baggage", "native", "key_hash", "unknown"]

@@ -69,6 +69,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     error_type: str | None = None
     response_id: str | None = None
     request_id: str | None = None  # the upstream's
+    system_fingerprint: str | None = None  # what the provider says its backend is configured as
     # tokens
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -240,6 +241,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     trace_id: str | None = None
     upstream: str | None = None
     model_asked: str | None = None
+    system_fingerprint: str | None = None
     reasoning_tokens: int | None = None
     duration_ns: int | None = None
     first_token_ns: int | None = None

@@ -18,7 +18,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from proxy.config import Config, ConfigError, Listen, parse, read_file
@@ -32,6 +32,8 @@ log = logging.getLogger("weighbridge")
 _BACKLOG = 4096
 _MAX_PAUSE_S = 0.5  # callers wait in the backlog meanwhile
 _STOP_S = 3.0  # all is over that long after the grace
+# What glibc maps on its own and gives back when it is freed: the warm-up of a stream that drift watches, of which the heap would keep the holes.
+MAPPED_BYTES = 64 * 1024
 _UNHEARD_S = 10.0  # a signal sent so shortly before the end of a process may not have been acted on
 
 
@@ -98,19 +100,22 @@ def prepare_config(text: str, config: Config) -> None:
 class Child:
     """One process to keep running."""
 
-    def __init__(self, name: str, arguments: list[str], descriptors: list[int]) -> None:
+    def __init__(self, name: str, arguments: list[str], descriptors: list[int], environment: Mapping[str, str] | None = None) -> None:
         self.name = name
         self.process: asyncio.subprocess.Process | None = None
         self._sent: dict[signal.Signals, float] = {}  # signal → when it was last sent
         self._arguments = [sys.executable, "-m", *arguments]
         self._descriptors = descriptors
+        self._environment = {**(environment or {}), **os.environ}
 
     async def keep(self, stopping: asyncio.Event) -> None:
         """Start it, and start it again whenever it ends before its time, with growing pauses while it dies young."""
         pause = 0.05
         while not stopping.is_set():
             born = time.monotonic()
-            self.process = await asyncio.create_subprocess_exec(*self._arguments, pass_fds=self._descriptors, stdin=asyncio.subprocess.DEVNULL)
+            self.process = await asyncio.create_subprocess_exec(
+                *self._arguments, pass_fds=self._descriptors, stdin=asyncio.subprocess.DEVNULL, env=self._environment
+            )
             for number in [number for number, at in self._sent.items() if born - at < _UNHEARD_S]:
                 self.process.send_signal(number)  # it came while nobody ran, or its end came before its answer
             code = await self.process.wait()
@@ -209,8 +214,9 @@ async def run(config_path: str | None, config: Config) -> None:
         data_arguments += ["--demo-url", f"http://{_address(demo)}"]
         demo_arguments = ["proxy.demo.provider", "--listener", str(demo.fileno()), "--lifeline", str(lifeline)]
         children.append(Child("the demo provider", demo_arguments, [demo.fileno(), lifeline]))
-    control_arguments = ["proxy.controlplane.plane", "--admin", str(admin.fileno()), "--calls", f"http://{_address(listener)}", *common, *source]
-    control = Child("the control plane", control_arguments, [admin.fileno(), lifeline])
+    program = "proxy.controlplane.plane" if config.otlp.endpoint is None else "proxy.controlplane.traced"
+    control_arguments = [program, "--admin", str(admin.fileno()), "--calls", f"http://{_address(listener)}", *common, *source]
+    control = Child("the control plane", control_arguments, [admin.fileno(), lifeline], {"MALLOC_MMAP_THRESHOLD_": str(MAPPED_BYTES)})
     data = Child("the data plane", data_arguments, [listener.fileno(), lifeline])
     children += [control, data]
     on_terminal = os.isatty(0)

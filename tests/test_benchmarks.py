@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LITTLE = {
     "admission": "2000", "load_journal": "500", "shared_admission": "200", "slow_streams": "20 4096 3", "attackers": "6 20", "parts_down": "0.3",
-    "drift": "200", "drift_live": "", "judgements": "", "spans": "300", "instruments": "100 1",
+    "drift": "200", "drift_live": "", "drift_streams": "1", "hostile": "0.001", "judgements": "", "spans": "300", "instruments": "100 1",
 }  # fmt: skip
 
 

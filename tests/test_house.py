@@ -111,6 +111,7 @@ DRIVEN_BY: dict[str, str] = {
     "proxy.dataplane.relay": "tests/dataplane/test_path.py",
     "proxy.dataplane.upstream": "tests/dataplane/test_path.py",
     "proxy.controlplane.plane": "tests/test_supervise.py",
+    "proxy.controlplane.traced": "tests/test_traces.py",
     "proxy.demo": "tests/demo",
     "dashboards": "tests/dashboards/test_main.py",
 }

@@ -1,12 +1,17 @@
-"""The wheel holds what the program needs at run time, and nothing that it does not."""
+"""The wheel holds what the program needs at run time, and nothing that it does not; and each of its processes loads and is given what it needs."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+
+import pytest
+
+from proxy.supervise import Child
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -28,3 +33,19 @@ def test_the_wheel_is_the_program_whole(tmp_path: Path) -> None:
         scripts = next(archive.read(name).decode() for name in archive.namelist() if name.endswith("entry_points.txt"))
     assert held == wanted
     assert "weighbridge = proxy.cli:main" in scripts
+
+
+@pytest.mark.parametrize(
+    ("module", "spared"), [("proxy.cli", ("numpy", "grpc")), ("proxy.controlplane.plane", ("grpc",)), ("proxy.dataplane.plane", ("numpy", "grpc"))]
+)
+def test_nobody_loads_what_only_others_need(module: str, spared: tuple[str, ...]) -> None:
+    """Arrays are for whoever watches drift, gRPC for whoever sends traces: each takes some tens of MB and tenths of a second."""
+    say = f"import sys, {module}; print([name for name in {spared!r} if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", say], capture_output=True, text=True, timeout=60, check=True, cwd=ROOT).stdout == "[]\n"
+
+
+def test_a_plane_has_settings_of_its_own_unless_the_operator_has_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    child = Child("x", ["x"], [], {"MALLOC_MMAP_THRESHOLD_": "65536"})
+    assert child._environment["MALLOC_MMAP_THRESHOLD_"] == "65536" and child._environment["PATH"] == os.environ["PATH"]
+    monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", "7")
+    assert Child("x", ["x"], [], {"MALLOC_MMAP_THRESHOLD_": "65536"})._environment["MALLOC_MMAP_THRESHOLD_"] == "7"

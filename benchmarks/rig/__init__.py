@@ -22,7 +22,7 @@ from pathlib import Path
 
 import uvloop
 
-DATA, CONTROL = "proxy.dataplane.plane", "proxy.controlplane.plane"
+DATA, CONTROL, TRACED = "proxy.dataplane.plane", "proxy.controlplane.plane", "proxy.controlplane.traced"  # the control plane, without and with traces
 PULSE_S = 10.0  # one comes each second
 LOOK_S = 0.2
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -37,16 +37,17 @@ class Bridge:
     admin: str
     state: Path
 
-    def find(self, module: str) -> int:
-        """The process id of one of its planes. Raises SystemExit where it does not start within 10 s."""
+    def find(self, *modules: str) -> int:
+        """The process id of one of its planes, whichever of these modules it runs. Raises SystemExit where it does not start within 10 s."""
         for _ in range(200):
             for entry in Path("/proc").iterdir():
                 with contextlib.suppress(OSError, ValueError):
                     command = (entry / "cmdline").read_bytes().split(b"\0")
-                    if module.encode() in command and int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == self.pid:
+                    is_ours = int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == self.pid
+                    if is_ours and any(module.encode() in command for module in modules):
                         return int(entry.name)
             time.sleep(0.05)
-        raise SystemExit(f"{module} did not start")
+        raise SystemExit(f"{' or '.join(modules)} did not start")
 
 
 def cpu_s(pid: int) -> float:

@@ -1,4 +1,8 @@
-"""The cause: which features and flags moved, from what to what, in units that a person reads."""
+"""The cause: which features and flags moved, from what to what, in units that a person reads.
+
+One has moved where its mean since the change stands away from the usual one by more than CLEAR standard errors of a mean of so many answers.
+Where none has (what varied more or less than usual may keep its mean) the one with the strongest evidence is named alone.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,12 @@ import numpy as np
 
 from evaluators.drift import features, figures
 from evaluators.drift.alarm import Move
-from evaluators.drift.baseline import Baseline
+from evaluators.drift.baseline import RECENT_ANSWERS, Baseline
 
 MOST_MOVES = 8
 # A feature that holds less of the evidence than this part of the strongest one's has not been shown to move.
 _LEAST_PART = 1e-3
+CLEAR = 2.0
 
 _SCALES = (*features.SCALES, *(np.expm1 if name not in figures.RATIOS else np.exp for name in figures.NAMES))
 
@@ -27,11 +32,19 @@ def find_moves(baseline: Baseline, names: Sequence[str], began: int) -> tuple[Mo
         pull = baseline.direction.pull(baseline.texts)
         parts[: baseline.texts] += baseline.weigh_spread() * pull / max(pull.sum(), np.finfo(float).tiny)
     since = baseline.average_since(began)
+    places = np.arange(len(names))
+    places[baseline.outputs :] += baseline.features - baseline.outputs
+    steps = np.abs(since - baseline.means)[places] / baseline.deviations[places] * np.sqrt(_count_since(baseline, began))
+    strongest = np.argsort(-parts)
+    moved = [index for index in strongest if steps[index] > CLEAR and parts[index] >= _LEAST_PART * parts.max()]
     moves = []
-    for index in np.argsort(-parts)[:MOST_MOVES]:
-        if moves and parts[index] < _LEAST_PART * parts.max():
-            break
+    for index in moved[:MOST_MOVES] or strongest[:1]:
         scale = _SCALES[index] if index < baseline.outputs else float
-        place = index if index < baseline.outputs else index - baseline.outputs + baseline.features
-        moves.append(Move(names[index], float(scale(baseline.means[place])), float(scale(since[place])), float(parts[index])))
+        before, after = (float(scale(means[places[index]])) for means in (baseline.means, since))
+        moves.append(Move(names[index], before, after, float(parts[index])))
     return tuple(moves)
+
+
+def _count_since(baseline: Baseline, began: int) -> int:
+    """How many answers `average_since` is the mean of."""
+    return min(baseline.answers - max(began, baseline.settings.warmup + 1) + 1, RECENT_ANSWERS)

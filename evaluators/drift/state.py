@@ -3,7 +3,7 @@
 A zip of arrays (NumPy's, without pickled objects) and one JSON header.
 The header holds a digest of everything that is measured; where that changed between two versions of the program, old numbers mean nothing
 and the state is refused.
-Texts of examples are only part of it where the caller asks for them.
+Texts of examples are only part of it where the caller asks for them; which answers they were is always.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from evaluators.drift.detector import Detector
 from evaluators.drift.direction import Direction
 from evaluators.drift.rates import Rates
 from evaluators.drift.verdicts import PLACES
+from evaluators.drift.witness import FACTS
 
-_MEASURED = (features.NAMES, figures.NAMES, prompts.NAMES, raised.NAMES, fingerprint.SIZE, PLACES, bets.DENSITIES.tolist())
+_MEASURED = (features.NAMES, figures.NAMES, prompts.NAMES, raised.NAMES, fingerprint.SIZE, PLACES, FACTS, bets.DENSITIES.tolist())
 LAYOUT = hashlib.sha256(json.dumps(_MEASURED).encode()).hexdigest()[:16]
 _PARTS = {"baseline": Baseline, "bank": Bank, "rates": Rates, "direction": Direction}
 _HEADER = "header"
@@ -58,8 +59,17 @@ def save(detector: Detector, with_examples: bool = False) -> bytes:
         "plain": plain,
     }
     arrays[_HEADER] = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    return _pack(arrays)
+
+
+def _pack(arrays: dict[str, np.ndarray]) -> bytes:
+    """As NumPy's `savez_compressed` does, at a third of its cost and a few per cent more bytes."""
     out = io.BytesIO()
-    np.savez_compressed(out, **arrays)
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
+        for name, array in arrays.items():
+            written = io.BytesIO()
+            np.lib.format.write_array(written, np.asanyarray(array), allow_pickle=False)
+            packed.writestr(f"{name}.npy", written.getvalue())
     return out.getvalue()
 
 
@@ -94,7 +104,8 @@ def _fill(baseline: Baseline, arrays: dict[str, np.ndarray], plain: dict[str, fl
 
 
 def _dump_alarm(alarm: Alarm, with_examples: bool) -> dict:
-    return asdict(alarm) | ({} if with_examples else {"before": (), "after": ()})
+    shown = {name: [(identity, text if with_examples else "") for identity, text in getattr(alarm, name)] for name in ("before", "after")}
+    return asdict(alarm) | shown
 
 
 def _load_alarm(fields: dict) -> Alarm:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Mapping
 
@@ -17,36 +18,44 @@ OTHER = "(other)"
 
 
 class Witness:
-    """`seen`: fact -> value -> [times seen, first answer seen at]; `recent`: the last answers' values in their order; examples are texts."""
+    """`seen`: fact -> value -> [times seen, first answer seen at]; `recent`: the last answers' values, in the order of FACTS; examples are an
+    identity and a text. Values come again and again, so each is held once, and what is alike in a row as well."""
 
     def __init__(self) -> None:
         self.seen: dict[str, dict[str, list[int]]] = {}
-        self.recent: deque[tuple[int, dict[str, str]]] = deque(maxlen=RECENT_ANSWERS)
+        self.recent: deque[tuple[int, tuple[str | None, ...]]] = deque(maxlen=RECENT_ANSWERS)
         self.before: list[tuple[str, str]] = []
-        self.after: deque[tuple[int, str, str]] = deque(maxlen=RECENT_ANSWERS)
+        self.after: deque[tuple[int, str, str]] = deque(maxlen=EXAMPLES)
 
     def note(self, text: str, meta: Mapping, at: int, learning: bool) -> None:
-        facts = {name: str(meta[name])[:_MOST_CHARACTERS] for name in FACTS if meta.get(name) is not None}
-        for name, value in facts.items():
-            values = self.seen.setdefault(name, {})
-            if value not in values and len(values) >= _MOST_VALUES:
-                value = facts[name] = OTHER
-            values.setdefault(value, [0, at])[0] += 1
-        self.recent.append((at, facts))
-        example = (str(meta.get("id", at)), text[:EXAMPLE_CHARACTERS])
+        facts = tuple(self._count(name, meta.get(name), at) for name in FACTS)
+        self.recent.append((at, self.recent[-1][1] if self.recent and self.recent[-1][1] == facts else facts))
+        example = (str(meta.get("id", at))[:_MOST_CHARACTERS], text[:EXAMPLE_CHARACTERS])
         if not learning:
             self.after.append((at, *example))
         elif len(self.before) < EXAMPLES:
             self.before.append(example)
 
+    def _count(self, name: str, given: object, at: int) -> str | None:
+        """The value under which it was counted."""
+        if given is None:
+            return None
+        value = sys.intern(str(given)[:_MOST_CHARACTERS])
+        values = self.seen.setdefault(name, {})
+        if value not in values and len(values) >= _MOST_VALUES:
+            value = OTHER
+        values.setdefault(value, [0, at])[0] += 1
+        return value
+
     def find_changes(self, began: int) -> tuple[WireChange, ...]:
         """The facts whose most seen value since `began` is not the one most seen before, or is new."""
         changes = []
         for name, values in self.seen.items():
+            place = FACTS.index(name)
             since: dict[str, int] = {}
             for at, facts in self.recent:
-                if at >= began and name in facts:
-                    since[facts[name]] = since.get(facts[name], 0) + 1
+                if at >= began and (value := facts[place]) is not None:
+                    since[value] = since.get(value, 0) + 1
             before = {value: count - since.get(value, 0) for value, (count, _) in values.items()}
             usual = max(before, key=before.__getitem__)
             fresh = [value for value in since if before[value] <= 0 < before[usual]]
@@ -61,16 +70,16 @@ class Witness:
         return tuple(self.before), tuple(after)
 
     def dump(self, with_examples: bool) -> dict:
-        """What JSON holds of it; the texts only `with_examples`."""
+        """What JSON holds of it; the texts only `with_examples`, the identities always."""
         return {
             "seen": self.seen,
             "recent": list(self.recent),
-            "before": self.before if with_examples else [],
-            "after": list(self.after) if with_examples else [],
+            "before": [(identity, text if with_examples else "") for identity, text in self.before],
+            "after": [(at, identity, text if with_examples else "") for at, identity, text in self.after],
         }
 
     def load(self, dumped: dict) -> None:
         self.seen = dumped["seen"]
-        self.recent.extend((at, facts) for at, facts in dumped["recent"])
+        self.recent.extend((at, tuple(value and sys.intern(value) for value in facts)) for at, facts in dumped["recent"])
         self.before = [(identity, text) for identity, text in dumped["before"]]
         self.after.extend((at, identity, text) for at, identity, text in dumped["after"])

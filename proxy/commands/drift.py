@@ -11,10 +11,11 @@ from proxy.commands.reports import ask_running
 from proxy.config import Config, load
 from proxy.controlplane import show
 from proxy.controlplane.reports import Report
-from proxy.controlplane.streams.change import list_drift
+from proxy.controlplane.streams.listing import list_drift
 from proxy.controlplane.streams.shelf import Shelf
-from proxy.controlplane.streams.stream import StreamUnreadable, Told, read_head
+from proxy.controlplane.streams.told import LEARNING, StreamUnreadable, Told, read_head
 
+_MOST_THIN = 20  # that are listed
 _TEXTS = {
     "accept": "take what comes now for the new normal: it is learned from the next answers",
     "dismiss": "say that an alarm was false, or its cause is mended: what is normal stays",
@@ -54,7 +55,19 @@ def run(options: argparse.Namespace) -> int:
             one = dict(zip(made.columns, row, strict=True))
             if one["cause"] and not one["said"]:
                 print(f"{one['agent']}: {one['cause']}")
+        print(explain_thin(made), end="")
     return 0
+
+
+def explain_thin(made: Report) -> str:
+    """Which streams nothing can be said of yet."""
+    thin = [one for row in made.rows if (one := dict(zip(made.columns, row, strict=True)))["state"] == LEARNING]
+    lines = [
+        f"{one['agent']}: too little traffic to judge: {one['answers']} answers seen, {one['missing']} more are needed" for one in thin[:_MOST_THIN]
+    ]
+    if len(thin) > _MOST_THIN:
+        lines.append(f"and {len(thin) - _MOST_THIN} streams more have had too little traffic to judge")
+    return "".join(f"{line}\n" for line in lines)
 
 
 def read_folder(config: Config) -> Report:

@@ -14,7 +14,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import Any
 
 import uvloop
 from aiohttp import web
+from prometheus_client.core import Metric
 
 from proxy.config import Config, load
 from proxy.controlplane.api import Admin
@@ -49,10 +50,10 @@ from proxy.controlplane.review.queue import Queue
 from proxy.controlplane.samples import SampleReceiver, bind
 from proxy.controlplane.settlement import Precedence, Settlement, make_price
 from proxy.controlplane.store import Store
-from proxy.controlplane.streams.change import list_drift, make_drift_change
+from proxy.controlplane.streams.change import make_drift_change
 from proxy.controlplane.streams.gauges import DriftGauges
+from proxy.controlplane.streams.listing import list_drift
 from proxy.controlplane.streams.streams import Streams
-from proxy.controlplane.traces.export import DRAIN_S, Exporter
 from proxy.hosts import make_check
 from proxy.log import open_log, redact_log
 from proxy.pricing.providers import Providers, load_book
@@ -62,12 +63,13 @@ from proxy.token import make_token
 log = logging.getLogger("weighbridge.controlplane")
 _REPORT_THREADS = 3
 _DRAIN_S = 8.0
+MakeExporter = Callable[[Config, str, Callable[[], Iterable[Metric]]], Any]  # of traces: `proxy.controlplane.traced` has one
 
 
 class ControlPlane:
     """All parts of the control plane, wired."""
 
-    def __init__(self, config: Config, config_path: str | None, calls: str = "") -> None:
+    def __init__(self, config: Config, config_path: str | None, calls: str = "", make_exporter: MakeExporter | None = None) -> None:
         config.journal_dir.mkdir(parents=True, exist_ok=True)
         self.stopping = threading.Event()
         self.metrics = Metrics(config.upstreams, find_version(), config.metrics)
@@ -80,7 +82,7 @@ class ControlPlane:
         self.inspector = Inspector(config.evaluators)
         self.streams = Streams(config.evaluators.drift, config.drift, self.journal)
         self.inspector.listeners.append(self.streams.watch)
-        self.exporter = Exporter(config, find_version(), self.metrics.collect) if config.otlp.endpoint is not None else None
+        self.exporter = make_exporter(config, find_version(), self.metrics.collect) if make_exporter is not None else None
         self.desk = Desk(config.orders, self.journal, config.identity.keys)
         self.queue = Queue(config.review, self.journal, redact, decided=self.desk.list_ruled())
         self.inspector.listeners.append(self.queue.listen)
@@ -205,7 +207,7 @@ class ControlPlane:
         self._threads["loader"].join(_DRAIN_S)
         if self.exporter is not None:
             self.exporter.stop()
-            self._threads["otlp"].join(DRAIN_S)
+            self._threads["otlp"].join(self.exporter.drain_s)
 
 
 def make_redactor(config: Config) -> Redactor:
@@ -223,7 +225,9 @@ def find_version() -> str:
         return ""
 
 
-async def run(config: Config, config_path: str | None, admin: socket.socket, lifeline: int | None = None, calls: str = "") -> None:
+async def run(
+    config: Config, config_path: str | None, admin: socket.socket, lifeline: int | None, calls: str, make_exporter: MakeExporter | None
+) -> None:
     """Serve until SIGTERM, SIGINT, the end of the parent or of a thread."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -231,7 +235,7 @@ async def run(config: Config, config_path: str | None, admin: socket.socket, lif
         loop.add_signal_handler(number, stop.set)
     if lifeline is not None:
         loop.add_reader(lifeline, stop.set)
-    plane = ControlPlane(config, config_path, calls)
+    plane = ControlPlane(config, config_path, calls, make_exporter)
     threads, desk = ThreadPoolExecutor(_REPORT_THREADS, thread_name_prefix="report"), plane.desk_thread
     loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(desk, plane.reloader.reload_by_signal))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # one that came until now has waited
@@ -261,7 +265,8 @@ async def run(config: Config, config_path: str | None, admin: socket.socket, lif
     threads.shutdown(wait=False, cancel_futures=True)
 
 
-def main() -> None:
+def main(make_exporter: MakeExporter | None = None) -> None:
+    """`make_exporter` where there is a collector to send traces to."""
     parser = argparse.ArgumentParser(description="Weighbridge's control plane; started by `weighbridge serve`.")
     parser.add_argument("--config")
     parser.add_argument("--source", help="what is read at a reload; --config where it is not given")
@@ -271,7 +276,8 @@ def main() -> None:
     options = parser.parse_args()
     open_log()
     os.set_inheritable(options.admin, False)
-    uvloop.run(run(load(options.config), options.source or options.config, socket.socket(fileno=options.admin), options.lifeline, options.calls))
+    admin, source = socket.socket(fileno=options.admin), options.source or options.config
+    uvloop.run(run(load(options.config), source, admin, options.lifeline, options.calls, make_exporter))
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ class WholeJudge:
         ask = self._call.ask
         if not is_whole:
             return "truncated"
-        if self._decoder is not None and self._decoder.failed:
+        if reading.is_oversized or (self._decoder is not None and self._decoder.failed):
             return ""
         if not _is_json(self._body):
             return "truncated"

@@ -180,7 +180,7 @@ class Settler:
         reading, keys = call.reading, call.presented
         if source == "none" or call.identity is None or not (reading.text or reading.tools or call.body):
             return
-        is_inspected = call.is_inspected and call.outcome is None and name_outcome(call) == "ok"
+        is_inspected = call.is_inspected and call.outcome is None and name_outcome(call) == "ok" and not reading.is_oversized
         if not (self._keeps_content or is_inspected or call.is_lesson or source == "estimated"):  # nobody would read it
             return
         body = call.body
@@ -209,6 +209,7 @@ class Settler:
                 trace_id=call.identity.trace_id,
                 upstream=call.upstream,
                 model_asked=call.toll.asked_model or call.kind.model or call.ask.model,
+                system_fingerprint=reading.system_fingerprint,
                 reasoning_tokens=usage.reasoning_tokens if usage else None,
                 duration_ns=_span(call.answer.last_byte_ns, call),
                 first_token_ns=_span(call.answer.first_token_ns, call),
@@ -251,7 +252,7 @@ def make_record(call: Call, usage: Usage | None, source: str, priced: Priced, ch
         trail=None if call.attempts <= 1 and call.attempt_ns and not call.trail else close_trail(call, outcome, end_ns),
         outcome=outcome, status=call.refused_status or answer.status, finish=reading.finish,
         error=hide(reading.error, call.presented)[:_MAX_ERROR] if reading.error else None, error_type=reading.error_type,
-        response_id=reading.response_id, request_id=answer.request_id,
+        response_id=reading.response_id, request_id=answer.request_id, system_fingerprint=reading.system_fingerprint,
         input_tokens=usage.input_tokens if usage else None, output_tokens=usage.output_tokens if usage else None,
         cache_read_tokens=usage.cache_read_tokens if usage else None, cache_write_tokens=usage.cache_write_tokens if usage else None,
         cache_write_1h_tokens=usage.cache_write_1h_tokens if usage else None, reasoning_tokens=usage.reasoning_tokens if usage else None,

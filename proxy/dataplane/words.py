@@ -13,8 +13,9 @@ def redact_words(call: Call, redact: Redactor) -> None:
     reading, answer, keys = call.reading, call.answer, call.presented
     if reading.error:
         reading.error = redact(reading.error, keys)
-    words = (reading.error_type, reading.finish, reading.model, reading.service_tier)
-    reading.error_type, reading.finish, reading.model, reading.service_tier = redact.clean_all(words, keys)
+    words = (reading.error_type, reading.finish, reading.model, reading.service_tier, reading.system_fingerprint)
+    words = redact.clean_all(words, keys)
+    reading.error_type, reading.finish, reading.model, reading.service_tier, reading.system_fingerprint = words
     ids = f"{reading.response_id or ''}\n{answer.request_id or ''}"  # they come once, so nothing is remembered of them
     if (clean := redact(ids, keys)) != ids:
         response_id, _, request_id = clean.partition("\n")
@@ -32,7 +33,7 @@ def drop_words(call: Call) -> None:
     reading = call.reading
     reading.error = MARK if reading.error else None
     reading.response_id = call.answer.request_id = None
-    reading.error_type = reading.finish = reading.model = reading.service_tier = None
+    reading.error_type = reading.finish = reading.model = reading.service_tier = reading.system_fingerprint = None
 
 
 def hide(text: str, keys: tuple[str, ...]) -> str:

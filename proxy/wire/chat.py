@@ -74,6 +74,7 @@ class _Chunk(msgspec.Struct, gc=False):
     x_groq: _Groq | None = None
     error: msgspec.Raw | None = None
     service_tier: str | None = None
+    system_fingerprint: str | None = None
 
 
 _CHUNK = Loose(_Chunk)
@@ -146,6 +147,8 @@ class ChatForm:
             self._counts = chunk.usage
         if chunk.service_tier:
             reading.service_tier = chunk.service_tier
+        if reading.system_fingerprint is None:
+            reading.system_fingerprint = chunk.system_fingerprint or None
         if chunk.x_groq is not None:
             if chunk.x_groq.usage is not None and self._counts is None:
                 self._counts = chunk.x_groq.usage

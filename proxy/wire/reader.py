@@ -70,8 +70,8 @@ class Form(Protocol):
 
 
 FORMS: tuple[type[Form], ...] = (
-    ChatForm, ResponsesForm, MediaForm, CountForm, MessagesForm, GenerateForm, EmbedForm, InteractionsForm, ConverseForm, InvokeForm,
-    CohereForm, OllamaForm,
+    ChatForm, ResponsesForm, MediaForm, CountForm, MessagesForm, GenerateForm, EmbedForm, InteractionsForm, ConverseForm, InvokeForm, CohereForm,
+    OllamaForm,
 )  # fmt: skip
 Parser = SseParser | LineParser | ArrayParser | EventStreamParser
 _BY_FORMAT: dict[str, type[Form]] = {name: form for form in FORMS for name in form.formats}
@@ -180,15 +180,14 @@ class WholeReader:
             self._tail = self._tail[-_END_BYTES:]
 
     def _join(self, data: bytes) -> None:
-        last = self._pieces[-1]
-        if isinstance(last, bytearray):
-            last += data
-        else:
-            self._pieces.append(bytearray(data))
+        if not isinstance(self._pieces[-1], bytearray):
+            self._pieces.append(bytearray())
+        self._pieces[-1] += data
 
     def end(self) -> Reading:
         tally = self._tally
         body = b"".join(self._pieces)
+        tally.reading.is_oversized = self._tail is not None
         if self._form is None:
             tally.reading.error, tally.reading.error_type = read_error_body(body, tally.headers)
         elif self._tail is not None:
@@ -254,7 +253,7 @@ class StreamReader:
     def _read_cut(self) -> None:
         """Events over the limit: the counts in what was kept of them, taken in before the form has the last word."""
         for kept in self._parser.cut:
-            self._tally.first_token = True
+            self._tally.first_token = self._tally.reading.is_oversized = True
             scrape(kept, self._tally)
         self._parser.cut.clear()
 

@@ -16,7 +16,7 @@ from proxy.wire.tally import Tally
 from proxy.wire.tokens import Counts, read_counts
 
 _USAGE = re.compile(rb'"(?:usage|usageMetadata|meta)"\s*:\s*\{')
-_WORD = re.compile(rb'"(model|modelVersion|id|responseId|status)"\s*:\s*"([^"\\]{1,300})"')
+_WORD = re.compile(rb'"(model|modelVersion|id|responseId|status|system_fingerprint)"\s*:\s*"([^"\\]{1,300})"')
 _PROMPT_COUNT = re.compile(rb'"(?:prompt_eval_count|inputTextTokenCount)"\s*:\s*([0-9]{1,15})')
 _MOST_OBJECT = 16 * 1024
 _MOST_TRIES = 20
@@ -34,6 +34,8 @@ def scrape(kept: bytes, tally: Tally) -> None:
             reading.model = reading.model or word
         elif name in (b"id", b"responseId"):
             reading.response_id = reading.response_id or word
+        elif name == b"system_fingerprint":
+            reading.system_fingerprint = reading.system_fingerprint or word
     for found in list(_USAGE.finditer(kept))[: -_MOST_TRIES - 1 : -1]:
         counts = _read_object(kept[found.end() - 1 : found.end() - 1 + _MOST_OBJECT])
         if counts is not None and (usage := read_counts(counts)) is not None:

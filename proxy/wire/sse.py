@@ -5,7 +5,7 @@ stream, comments and unknown fields are skipped, `data` may span lines and stand
 colon is optional. All line ends become LF first, so an event is what stands between two empty lines.
 
 Unlike a browser, `end` also gives the event that the stream ended in: several providers leave out the last empty line.
-An event longer than the limit is not kept; its first and last bytes go to `cut`, where usage can still be found.
+An event over the limit, or of more lines than anybody writes, is not kept; its first and last bytes go to `cut`, where usage can still be found.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from itertools import repeat
 
 EVENT_LIMIT = 1024 * 1024
 KEPT = 32 * 1024
+MOST_LINES = 10_000  # of one event
 _BOM = b"\xef\xbb\xbf"
 Event = tuple[bytes, bytes]
 
@@ -54,7 +55,8 @@ class SseParser:
         blocks = data.split(b"\n\n")
         buffer += blocks.pop()
         for block in blocks:
-            self._take(block, events)
+            if block or self._tail is not None:
+                self._take(block, events)
         self._bound()
         return events
 
@@ -109,6 +111,9 @@ class SseParser:
             if found:
                 events.append((name[7:], value))
                 return
+        if block.count(b"\n") > MOST_LINES:
+            self.cut.append(block[:KEPT] + b"\n" + block[-KEPT:])
+            return
         name, lines = b"", []
         for line in block.split(b"\n"):
             field, _, value = line.partition(b":")

@@ -24,7 +24,8 @@ from proxy.controlplane.journal_writer import JournalWriter
 from proxy.controlplane.notices.notifier import Notifier
 from proxy.controlplane.notices.trial import make_change as make_trial
 from proxy.controlplane.reloader import Reloader
-from proxy.controlplane.streams.change import list_drift, make_drift_change
+from proxy.controlplane.streams.change import make_drift_change
+from proxy.controlplane.streams.listing import list_drift
 from proxy.controlplane.streams.streams import Streams
 from proxy.orders import Orders, read_orders
 from proxy.token import make_token

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from proxy.commands.drift import explain_thin
 from proxy.controlplane.journal_writer import JournalWriter
+from proxy.controlplane.reports import Report
 from proxy.controlplane.streams.streams import Streams
 from tests.commands.conftest import Office
 from tests.controlplane.streams.conftest import WARMUP, alarm_of, send
@@ -35,7 +37,15 @@ def test_it_shows_the_streams_and_the_causes_of_alarms(watched: Office, capsys: 
     assert lines[2].split()[:4] == ["a", "report", "m", "alarmed"] and lines[3].split()[:4] == ["fresh", "report", "m", "learning"]
     assert lines[4] == "2 rows"
     assert lines[5].startswith("a: certain change since answer") and "model_answered m-1 -> m-2" in lines[5]
-    assert len(lines) == 6
+    assert lines[6] == f"fresh: too little traffic to judge: 1 answers seen, {WARMUP - 1} more are needed"
+    assert len(lines) == 7
+
+
+def test_of_many_thin_streams_a_few_are_listed() -> None:
+    rows = [[f"a{number}", "learning", number, 60 - number] for number in range(25)]
+    lines = explain_thin(Report("drift", ["agent", "state", "answers", "missing"], rows, "")).splitlines()
+    assert len(lines) == 21 and lines[-1] == "and 5 streams more have had too little traffic to judge"
+    assert explain_thin(Report("drift", ["agent", "state", "answers", "missing"], [["a", "watching", 90, 0]], "")) == ""
 
 
 def test_without_a_weighbridge_it_shows_what_was_saved(watched: Office, capsys: pytest.CaptureFixture) -> None:

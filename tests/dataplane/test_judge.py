@@ -8,6 +8,7 @@ import pytest
 from proxy.call import Ask, Call, Kind
 from proxy.dataplane.headers import ResponseHead
 from proxy.dataplane.judge import StartJudge, WholeJudge, open_judge
+from proxy.wire.reader import BODY_LIMIT
 from tests.dataplane.paying import answer
 from tests.dataplane.test_path import CHUNKS
 
@@ -70,6 +71,10 @@ CALLED = [{"id": "t", "type": "function", "function": {"name": "f", "arguments":
 )
 def test_a_whole_answer(body, asked, word, size):
     assert rule(body, Ask(model="m", json_asked=asked), size) == word
+
+
+def test_one_that_is_too_large_to_be_read_is_not_empty():
+    assert rule(choose("x" * BODY_LIMIT), size=65536) == ""
 
 
 def test_one_that_broke_off_is_truncated_and_one_that_cannot_be_unpacked_is_not_judged():

@@ -171,6 +171,7 @@ def test_a_defect_while_looking_for_secrets_costs_the_words_and_not_the_record(d
         ({"status": 500}, None),
         ({"outcome": "caller_gone"}, None),
         ({"reading": Reading(model="m", text="half", error="overloaded")}, False),
+        ({"reading": Reading(model="m", text="the part that was read", is_oversized=True)}, False),
         ({"is_inspected": False}, None),
     ],
 )

@@ -20,16 +20,16 @@ def chunk(delta: dict | None = None, **fields: object) -> dict:
 def test_a_stream_with_usage_at_its_end(read: Read, sse: Make) -> None:
     body = sse(
         chunk({"role": "assistant", "content": ""}, usage=None),
-        chunk({"content": "Hé"}, usage=None),
+        chunk({"content": "Hé"}, usage=None, system_fingerprint="fp_1"),
         chunk({"content": "llo"}, usage=None, service_tier="default"),
-        chunk({}, finish="stop"),
+        chunk({}, finish="stop", system_fingerprint="fp_2"),
         chunk(usage={"prompt_tokens": 5, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 1}}),
         "[DONE]",
     )
     reading = read(PATH, body, request={"stream": True}, content_type=SSE)
     assert reading == Reading(
         model="gpt-4o-2024-08-06", response_id="c1", usage=Usage(5, 2, 1), finish="stop", service_tier="default", complete=True,
-        text="Héllo", output_bytes=6,
+        system_fingerprint="fp_1", text="Héllo", output_bytes=6,
     )  # fmt: skip
 
 

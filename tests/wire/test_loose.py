@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import msgspec
 import pytest
 
-from proxy.wire.loose import Loose, count, is_set
+from proxy.wire.loose import MOST_BUILT, Loose, count, is_set
 
 
 class Inner(msgspec.Struct):
@@ -56,6 +58,41 @@ def test_text_that_is_not_unicode_is_replaced() -> None:
 @pytest.mark.parametrize("data", [b"5", b"[]", b"null", b'"x"'])
 def test_what_is_no_object_is_empty(data: bytes) -> None:
     assert OUTER.decode(data).first_name is None
+
+
+BULK = b"[" + b"[]," * (MOST_BUILT // 2) + b"[]]"
+
+
+def measure_peak(data: bytes) -> tuple[Outer, float]:
+    """What is read, and the most memory that reading took, in parts of the data."""
+    tracemalloc.start()
+    outer = OUTER.decode(data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return outer, peak / len(data)
+
+
+@pytest.mark.parametrize(
+    "wrong", [b'"firstName":7,"bulk":%s', b'"firstName":%s', b'"firstName":"a","items":%s', b'"items":"x","inner":%s,"firstName":7']
+)
+def test_of_a_large_value_what_does_not_fit_is_not_built(wrong: bytes) -> None:
+    outer, parts = measure_peak(b'{"raw":[1],' + wrong % BULK + b"}")
+    assert (bytes(outer.raw), outer.inner) == (b"[1]", None)
+    assert parts < 8  # thirty times of it, if it were
+
+
+def test_the_rest_of_a_large_value_is_read_all_the_same() -> None:
+    text = "x" * MOST_BUILT
+    items = [{"size": "2"}, 5, {"size": 3, "note": text}]
+    written = msgspec.json.encode({"firstName": text, "inner": {"size": "x", "note": text}, "items": items, "raw": 1})
+    outer = OUTER.decode(written)
+    assert (outer.first_name, outer.inner, outer.items, bytes(outer.raw)) == (text, Inner(), [Inner(2), Inner(3)], b"1")
+
+
+def test_of_a_large_list_so_much_is_mended() -> None:
+    outer = OUTER.decode(msgspec.json.encode({"items": [{"size": "2", "note": "x" * 1000}] * 1000}))
+    assert isinstance(outer.items, list) and 100 < outer.items.count(Inner(2)) < 1000
+    assert OUTER.decode(b'{"firstName":7,"inner":' + b'"x"' * 1 + b',"raw":' + BULK + b"}").raw == msgspec.Raw(BULK)
 
 
 def test_what_is_no_json_raises() -> None:

@@ -70,6 +70,14 @@ def test_a_body_over_the_limit_is_read_at_its_ends() -> None:
         reader.feed(body[at : at + 100_000])
     reading = reader.end()
     assert (reading.model, reading.usage, reading.text, reading.unread, reading.complete) == ("m", Usage(1, 2), "", 1, False)
+    assert reading.is_oversized  # and not empty
+
+
+def test_an_event_over_the_limit_leaves_text_that_is_not_known() -> None:
+    reader = open_reader(CHAT, Ask(), 200, "text/event-stream", {})
+    reader.feed(b'data: {"choices":[{"delta":{"content":"' + b"x" * 2 * 2**20 + b'"}}]}\n\ndata: [DONE]\n\n')
+    reading = reader.end()
+    assert (reading.text, reading.complete, reading.is_oversized) == ("", True, True)
 
 
 def test_a_cut_body_gives_what_can_be_found() -> None:
@@ -128,4 +136,4 @@ def test_an_event_that_the_stream_broke_off_in_is_no_fault() -> None:
     reader = open_reader(CHAT, Ask(), 200, "text/event-stream", {})
     reader.feed(b'data: {"choices":[{"delta":{"content":"ab"}}]}\n\ndata: {"choices":[{"del')
     reading = reader.end()
-    assert (reading.text, reading.unread) == ("ab", 0)
+    assert (reading.text, reading.unread, reading.is_oversized) == ("ab", 0, False)

@@ -27,6 +27,12 @@ CASES = [
 ]
 
 
+def test_the_fingerprint_of_the_backend_is_found() -> None:
+    tally = Tally(100, None, {})
+    scrape(b'..."}}],"usage":{"prompt_tokens":1},"system_fingerprint":"fp_1"}', tally)
+    assert tally.close().system_fingerprint == "fp_1"
+
+
 @pytest.mark.parametrize(("kept", "usage", "model"), CASES)
 def test_cases(kept: bytes, usage: Usage | None, model: str | None) -> None:
     tally = Tally(100, None, {})

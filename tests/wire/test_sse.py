@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from proxy.wire.sse import KEPT, SseParser
+from proxy.wire.sse import KEPT, MOST_LINES, SseParser
 
 
 def parse(pieces: list[bytes], limit: int = 1 << 20) -> list[tuple[bytes, bytes]]:
@@ -48,6 +48,20 @@ def test_an_event_over_the_limit_is_let_go_but_for_its_ends() -> None:
         assert len(parser.cut) == 1
         assert len(parser.cut[0]) == 2 * KEPT + 1
         assert parser.cut[0].endswith(b"xusage")
+
+
+def test_an_event_of_more_lines_than_anybody_writes_is_let_go_but_for_its_ends() -> None:
+    parser = SseParser()
+    body = b"data: 1\n\n" + b"data: x\n" * (MOST_LINES + 2) + b"data: usage\n\ndata: 2\n\n"
+    assert parser.feed(body) == [(b"", b"1"), (b"", b"2")]
+    assert len(parser.cut) == 1 and parser.cut[0].endswith(b"usage")
+
+
+def test_empty_lines_are_passed_over_and_still_end_what_is_over_the_limit() -> None:
+    assert parse([b"\n" * 9 + b"data: 1\n\n\n\n\n\ndata: 2\n\n\n\n"]) == [(b"", b"1"), (b"", b"2")]
+    parser = SseParser(4 * KEPT)
+    assert parser.feed(b"data: " + b"x" * (5 * KEPT)) == [] and parser.feed(b"\n\n\n\ndata: 2\n\n") == [(b"", b"2")]
+    assert len(parser.cut) == 1
 
 
 alphabet = st.sampled_from([b"data: ", b"data:", b"event: ", b"\n", b"\n\n", b"\r", b"\r\n", b": c", b"x", b"{}", b"id: 1", b"\xef\xbb\xbf", b" "])

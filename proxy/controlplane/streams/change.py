@@ -1,13 +1,12 @@
-"""Drift as the admin port has it: the report on streams, and the orders that accept a new normal or dismiss an alarm.
+"""Drift as the admin port changes it: the orders that accept a new normal or dismiss an alarm.
 
-    GET   /api/drift
-    POST  /api/drift   {verb: accept | dismiss, agents: [names], task, model, upstream, every, reason, by}
+POST  /api/drift   {verb: accept | dismiss, agents: [names], task, model, upstream, every, reason, by}
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Literal
 
 import msgspec
@@ -16,15 +15,10 @@ from proxy.controlplane.changes import ANYONE, check_text
 from proxy.controlplane.desk import NOT_IN_HISTORY
 from proxy.controlplane.door import Change, NotDone, read_body
 from proxy.controlplane.journal_writer import JournalWriter
-from proxy.controlplane.reports import BadQuestion, Report
-from proxy.controlplane.streams.stream import ALARMED, Told
+from proxy.controlplane.reports import BadQuestion
 from proxy.controlplane.streams.streams import Streams
+from proxy.controlplane.streams.told import ALARMED, Told
 from proxy.record import OrderEvent
-
-COLUMNS = [
-    "agent", "task", "model", "upstream", "state", "answers", "missing", "baseline", "last_seen_ns", "severity", "kind", "alarmed_ns", "said",
-    "cause", "call", "calls_before", "calls_after",
-]  # fmt: skip
 
 
 class Settlement(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -56,9 +50,7 @@ def make_drift_change(streams: Streams, journal: JournalWriter, clock_ns: Callab
             raise NotDone(404, "not_alarmed", _explain_none(given, streams.describe()))
         notes = {
             journal.write(
-                OrderEvent(
-                    at_ns=clock_ns(), by=given.by, verb=f"{given.verb}_drift", dimension="agent", value=agent, reason=given.reason or None
-                )
+                OrderEvent(at_ns=clock_ns(), by=given.by, verb=f"{given.verb}_drift", dimension="agent", value=agent, reason=given.reason or None)
             )
             for agent in sorted({told.agent for told in settled})
         }
@@ -87,18 +79,3 @@ def _explain_none(given: Settlement, known: list[Told]) -> str:
 
 def _describe(told: Told) -> dict[str, Any]:
     return {"agent": told.agent, **{name: told.name(name) for name in ("task", "model", "upstream")}, "state": told.state, "baseline": told.baseline}
-
-
-def list_drift(streams: Iterable[Told]) -> Report:
-    """The streams, how they stand, and the last alarm of each."""
-    rows = []
-    for told in streams:
-        alarm = told.alarm
-        rows.append([
-            told.agent, told.name("task"), told.name("model"), told.name("upstream"), told.state, told.answers, told.missing, told.baseline,
-            told.last_ns,
-            *([None] * 8 if alarm is None else [
-                alarm.severity, alarm.kind, alarm.at_ns, alarm.said or None, alarm.cause, alarm.call, " ".join(alarm.before), " ".join(alarm.after),
-            ]),
-        ])  # fmt: skip
-    return Report("drift", COLUMNS, rows, "")

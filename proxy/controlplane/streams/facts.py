@@ -48,6 +48,7 @@ def tell(sent: Sent, sample: Sample, verdicts: Sequence[Verdict], with_times: bo
         "tools": [call.name for call in sample.calls],
         "model_asked": sent.model_asked,
         "model_answered": sent.model,
+        "system_fingerprint": sent.system_fingerprint,
         "prompt_digest": sample.prompt_digest,
         "upstream": sent.upstream,
         "tool_set": _name_tools(sample.offered),

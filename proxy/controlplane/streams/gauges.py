@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from proxy.controlplane.metrics.agents import LABELS, AgentCounts
-from proxy.controlplane.streams.stream import ALARMED, LastAlarm
 from proxy.controlplane.streams.streams import Streams
+from proxy.controlplane.streams.told import ALARMED, LEARNING, WATCHING, LastAlarm
 from proxy.record import AlarmEvent
 from proxy.record import Sample as Sent
 
-STATES = {"learning": 0, "watching": 1, ALARMED: 2}
+STATES = {LEARNING: 0, WATCHING: 1, ALARMED: 2}
 SEVERITIES = ("certain", "likely")
 _MOST_CAUSE = 300  # characters
 

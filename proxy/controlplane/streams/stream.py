@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,57 +11,12 @@ import msgspec
 from evaluators.drift import Alarm, Detector
 from evaluators.drift.settings import LEAST_FIRST, Settings
 from evaluators.drift.state import StateError, load, save
+from proxy.controlplane.streams.told import LastAlarm, StreamUnreadable, Told, read_head
 from proxy.inspecting import Drift
 from proxy.record import AlarmEvent
 
-VERSION = 1
 _CELLS = 100  # answers that set the cells of a detector, where the warm-up is long enough
 _PART = 3  # of a short warm-up, one in so many
-_EXAMPLES = 3
-ALARMED = "alarmed"
-
-
-class LastAlarm(msgspec.Struct, frozen=True):
-    """The alarm that was raised last, and what was said of it."""
-
-    at_ns: int
-    severity: str  # certain | likely
-    kind: str  # output | input
-    cause: str
-    call: str
-    before: list[str] = []  # calls whose answers show how it was …
-    after: list[str] = []  # … and how it is
-    said: str = ""  # accepted | dismissed; empty: nobody has said anything yet
-
-
-class Told(msgspec.Struct, frozen=True):
-    """A stream as reports show it, and the head of its file."""
-
-    by: list[str]
-    key: list[str]
-    agent: str
-    team: str | None
-    state: str  # learning | watching | alarmed
-    answers: int
-    missing: int  # answers until it is watched
-    baseline: int  # how often what is normal was learned
-    evidence: float
-    last_ns: int
-    first: list[str] = []  # the ids of the first answers …
-    recent: list[str] = []  # … and of the last ones
-    alarm: LastAlarm | None = None
-    version: int = VERSION
-
-    def name(self, dimension: str) -> str | None:
-        """Its value of a dimension; None where streams are not told apart by it, or it has none."""
-        return (self.key[self.by.index(dimension)] or None) if dimension in self.by else None
-
-
-class StreamUnreadable(Exception):
-    """A file holds no stream of this program's."""
-
-
-_decode = msgspec.json.Decoder(Told).decode
 
 
 def make_settings(drift: Drift) -> Settings:
@@ -83,8 +37,6 @@ class Stream:
         self.last_ns = 0
         self.is_changed = False
         self._by = list(drift.by)
-        self._first: list[str] = []
-        self._recent: deque[str] = deque(maxlen=_EXAMPLES)
 
     def configure(self, drift: Drift) -> None:
         """Take another alpha and another sensitivity now; another warm-up is for the next baseline, since this one has been begun."""
@@ -94,9 +46,6 @@ class Stream:
 
     def take(self, text: str, facts: Mapping[str, Any], at_ns: int) -> Alarm | None:
         """One answer."""
-        if len(self._first) < _EXAMPLES:
-            self._first.append(facts["id"])
-        self._recent.append(facts["id"])
         self.last_ns = at_ns
         self.is_changed = True
         return self.detector.update(text, facts)
@@ -104,21 +53,21 @@ class Stream:
     def remember(self, alarm: Alarm, at_ns: int) -> AlarmEvent:
         """Keep what an alarm says; the line of the journal that tells of it."""
         told = self.describe()
-        self.alarm = LastAlarm(at_ns, alarm.severity, alarm.kind, alarm.explain(), self._recent[-1], list(self._first), list(self._recent))
+        before, after = ([identity for identity, _ in shown] for shown in (alarm.before, alarm.after))
+        self.alarm = LastAlarm(at_ns, alarm.severity, alarm.kind, alarm.explain(), after[-1], before, after)
         return AlarmEvent(
-            at_ns=at_ns, call=self._recent[-1], agent=self.agent, team=self.team, task=told.name("task"), model=told.name("model"),
+            at_ns=at_ns, call=after[-1], agent=self.agent, team=self.team, task=told.name("task"), model=told.name("model"),
             upstream=told.name("upstream"), severity=alarm.severity, kind=alarm.kind, answer=alarm.at, began=alarm.began,
             evidence=_bound(alarm.evidence), alpha=1 / alarm.threshold, baseline=alarm.baseline, cause=self.alarm.cause,
             moves=[(move.name, _bound(move.before), _bound(move.after)) for move in alarm.moves],
             wire=[(each.name, each.before, each.after) for each in alarm.wire],
-            before=self.alarm.before, after=self.alarm.after,
+            before=before, after=after,
         )  # fmt: skip
 
     def accept(self, drift: Drift) -> None:
         """What comes now is the new normal."""
         self.detector.settings = make_settings(drift)
         self.detector.accept()
-        self._first = []
         self._say("accepted")
 
     def dismiss(self) -> None:
@@ -136,24 +85,12 @@ class Stream:
         status = self.detector.status
         return Told(
             by=self._by, key=list(self.key), agent=self.agent, team=self.team, state=status.state, answers=status.answers, missing=status.missing,
-            baseline=status.baseline, evidence=_bound(status.evidence), last_ns=self.last_ns, first=list(self._first), recent=list(self._recent),
-            alarm=self.alarm,
+            baseline=status.baseline, evidence=_bound(status.evidence), last_ns=self.last_ns, alarm=self.alarm,
         )  # fmt: skip
 
     def dump(self) -> bytes:
         """All of it, but for the texts of answers: one line of JSON, then the detector."""
         return msgspec.json.encode(self.describe()) + b"\n" + save(self.detector)
-
-
-def read_head(data: bytes) -> Told:
-    """How a stream stood that was dumped. Raises `StreamUnreadable`."""
-    try:
-        told = _decode(data.partition(b"\n")[0])
-    except (msgspec.MsgspecError, UnicodeError) as error:
-        raise StreamUnreadable(str(error)) from None
-    if told.version != VERSION or len(told.key) != len(told.by):
-        raise StreamUnreadable(f"it has version {told.version}, this program's have version {VERSION}")
-    return told
 
 
 def read_stream(data: bytes, drift: Drift) -> Stream:
@@ -166,8 +103,7 @@ def read_stream(data: bytes, drift: Drift) -> Stream:
         stream.detector = load(data.partition(b"\n")[2])
     except StateError as error:
         raise StreamUnreadable(str(error)) from None
-    stream.alarm, stream.last_ns, stream._first = told.alarm, told.last_ns, list(told.first)
-    stream._recent.extend(told.recent)
+    stream.alarm, stream.last_ns = told.alarm, told.last_ns
     stream.configure(drift)
     return stream
 

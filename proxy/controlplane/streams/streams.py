@@ -21,7 +21,8 @@ from proxy.controlplane.journal_writer import JournalWriter
 from proxy.controlplane.streams.allowance import Allowance
 from proxy.controlplane.streams.facts import name_stream, tell
 from proxy.controlplane.streams.shelf import Shelf
-from proxy.controlplane.streams.stream import ALARMED, Stream, StreamUnreadable, Told, read_stream
+from proxy.controlplane.streams.stream import Stream, read_stream
+from proxy.controlplane.streams.told import ALARMED, StreamUnreadable, Told
 from proxy.inspecting import Drift
 from proxy.record import AlarmEvent
 from proxy.record import Sample as Sent

@@ -50,6 +50,8 @@ _NAMES = {"spans": "spans", "events": "events", "metrics": "metric points"}
 class Exporter:
     """Owns the way to the collector. `take_calls`, `take_content`, `evaluation`, `know` and `collect` are for any thread, `run` is the thread."""
 
+    drain_s = DRAIN_S  # that it goes on when it is told to stop, at most
+
     def __init__(
         self, config: Config, version: str, families: Callable[[], Iterable[Metric]], clock: Callable[[], float] = time.monotonic,
         way: Way | None = None,

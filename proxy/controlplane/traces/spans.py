@@ -181,6 +181,7 @@ def _describe_answer(record: Record, attempt: Attempted) -> dict[str, Any]:
     first_ns = record.first_token_ns
     return {
         semconv.RESPONSE_MODEL: record.model, semconv.RESPONSE_ID: record.response_id, semconv.FINISH_REASONS: record.finish and [record.finish],
+        semconv.SYSTEM_FINGERPRINT: record.system_fingerprint,
         semconv.TIME_TO_FIRST_CHUNK: max(0, first_ns - attempt.start_ns) / _S if record.stream and first_ns is not None else None,
         semconv.INPUT_TOKENS: record.input_tokens, semconv.OUTPUT_TOKENS: record.output_tokens,
         semconv.CACHE_READ_TOKENS: record.cache_read_tokens, semconv.CACHE_WRITE_TOKENS: record.cache_write_tokens,

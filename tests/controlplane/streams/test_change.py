@@ -12,7 +12,8 @@ from proxy.controlplane.desk import NOT_IN_HISTORY
 from proxy.controlplane.door import NotDone
 from proxy.controlplane.journal_writer import JournalWriter
 from proxy.controlplane.reports import BadQuestion
-from proxy.controlplane.streams.change import list_drift, make_drift_change
+from proxy.controlplane.streams.change import make_drift_change
+from proxy.controlplane.streams.listing import list_drift
 from proxy.controlplane.streams.streams import Streams
 from tests.controlplane.streams.conftest import alarm_of, send
 

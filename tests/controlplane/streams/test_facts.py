@@ -41,14 +41,15 @@ def test_a_stream_is_named_by_the_model_that_was_asked_for() -> None:
 
 
 def test_a_detector_is_told_of_figures_in_seconds_and_of_what_failed() -> None:
-    sent, _, _ = send(7, duration_ns=1_500_000_000, first_token_ns=250_000_000, reasoning_tokens=3, input_tokens=20, output_tokens=9)
+    figures = {"reasoning_tokens": 3, "input_tokens": 20, "output_tokens": 9}
+    sent, _, _ = send(7, system_fingerprint="fp_1", **figures, duration_ns=1_500_000_000, first_token_ns=250_000_000)
     sample = Sample(calls=[ToolCall("look")], offered=[Tool("write"), Tool("look")], prompt_digest="d", prompt="Where is it?")
     verdicts = [Verdict("empty"), Verdict("json", "cut", 0.1, "error"), Verdict("truncated", "mid_sentence", 0.6, "info")]
     told = tell(sent, sample, verdicts, with_times=True)
     assert told == {
         "id": "c7", "prompt": "Where is it?", "finish_reason": "stop", "verdicts": ["json"], "latency_s": 1.5, "first_chunk_s": 0.25,
         "input_tokens": 20, "output_tokens": 9, "reasoning_tokens": 3, "tools": ["look"], "model_asked": "m", "model_answered": "m-1",
-        "prompt_digest": "d", "upstream": "u", "tool_set": "look, write",
+        "system_fingerprint": "fp_1", "prompt_digest": "d", "upstream": "u", "tool_set": "look, write",
     }  # fmt: skip
 
 

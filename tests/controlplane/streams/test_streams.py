@@ -206,7 +206,7 @@ def test_accepting_learns_anew_and_dismissing_keeps_what_was_normal(make: Make) 
     assert (told.state, told.baseline, told.alarm.said) == ("watching", 1, "dismissed")
     assert streams.settle("accept", ["a"], {}, every=False) == []
     (told,) = streams.settle("accept", ["a"], {"task": "report"}, every=True)
-    assert (told.state, told.answers, told.baseline, told.alarm.said, told.first) == ("learning", 0, 2, "dismissed", [])
+    assert (told.state, told.answers, told.baseline, told.alarm.said) == ("learning", 0, 2, "dismissed")
     assert streams.settle("accept", ["a"], {"task": "other"}, every=True) == []
     again = make()
     again.restore()

@@ -62,11 +62,13 @@ def test_a_caller_s_trace_is_joined() -> None:
 def test_what_came_back_stands_on_the_attempt_and_nowhere_else() -> None:
     server, client = make(
         input_tokens=1000, output_tokens=20, cache_read_tokens=900, cache_write_tokens=0, reasoning_tokens=5, finish="stop", response_id="r",
+        system_fingerprint="fp_1",
         stream=True, first_token_ns=250_000_000, added_ns=0, max_output_tokens=64, cost_nano_usd=1_500_000, remaining_tokens=7,
     )  # fmt: skip
     expected = {
         "gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "m", "gen_ai.response.model": "m-1",
-        "gen_ai.response.id": "r", "gen_ai.response.finish_reasons": ["stop"], "gen_ai.request.stream": True, "gen_ai.request.max_tokens": 64,
+        "gen_ai.response.id": "r", "openai.response.system_fingerprint": "fp_1",
+        "gen_ai.response.finish_reasons": ["stop"], "gen_ai.request.stream": True, "gen_ai.request.max_tokens": 64,
         "gen_ai.usage.input_tokens": 1000, "gen_ai.usage.output_tokens": 20, "gen_ai.usage.cache_read.input_tokens": 900,
         "gen_ai.usage.cache_write.input_tokens": 0, "gen_ai.usage.reasoning.output_tokens": 5, "gen_ai.response.time_to_first_chunk": 0.25,
         "server.address": "api.openai.com", "server.port": 443, "weighbridge.cost.usd": 0.0015, "weighbridge.cost.source": "book",

@@ -37,11 +37,14 @@ def test_a_restart_in_the_middle_changes_nothing() -> None:
 def test_texts_leave_only_where_they_may() -> None:
     detector = Detector()
     for number, text in enumerate([*answers(3, 320), *answers(4, 60, sentences=15)]):
-        detector.update(text + " SECRETWORD", meta_of(number, text))
-    assert detector.alarm is not None and detector.alarm.after
+        detector.update("SECRETWORD " + text, {**meta_of(number, text), "id": f"call-{number}"})
+    assert detector.alarm is not None and all("SECRETWORD" in text for _, text in (*detector.alarm.before, *detector.alarm.after))
     again = state.load(state.save(detector))
-    assert again.alarm == dataclasses.replace(detector.alarm, before=(), after=())
-    assert not again.witness.before and not again.witness.after
+    bare = {name: tuple((identity, "") for identity, _ in getattr(detector.alarm, name)) for name in ("before", "after")}
+    assert again.alarm == dataclasses.replace(detector.alarm, **bare)
+    assert [identity for identity, _ in again.alarm.before] == ["call-0", "call-1", "call-2"] and len(again.alarm.after) == 3
+    assert {text for _, text in again.witness.before} | {text for _, _, text in again.witness.after} == {""}
+    assert [identity for _, identity, _ in again.witness.after] == [identity for _, identity, _ in detector.witness.after]
 
 
 def test_a_full_state_stays_small() -> None:
