@@ -54,6 +54,7 @@ from proxy.controlplane.streams.gauges import DriftGauges
 from proxy.controlplane.streams.streams import Streams
 from proxy.controlplane.traces.export import DRAIN_S, Exporter
 from proxy.hosts import make_check
+from proxy.inspecting import DRIFT
 from proxy.log import open_log, redact_log
 from proxy.pricing.providers import Providers, load_book
 from proxy.redact import Redactor
@@ -79,7 +80,7 @@ class ControlPlane:
         self.fleet = Fleet(config.fleet)
         self.inspector = Inspector(config.evaluators)
         self.streams = Streams(config.evaluators.drift, config.drift, self.journal)
-        self.inspector.listeners.append(self.streams.watch)
+        self.inspector.listeners.append(self.inspector.thin(DRIFT, self.streams.watch))
         self.exporter = Exporter(config, find_version(), self.metrics.collect) if config.otlp.endpoint is not None else None
         self.desk = Desk(config.orders, self.journal, config.identity.keys)
         self.queue = Queue(config.review, self.journal, redact, decided=self.desk.list_ruled())
