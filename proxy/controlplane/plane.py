@@ -181,6 +181,7 @@ class ControlPlane:
         self.bench.configure(config, redact)
         self.estimator.configure(config, book, redact)
         self.queue.configure(config.review, redact)
+        self.loader.configure(config)
         if self.exporter is not None:
             self.exporter.know(config)
         self.settlement.configure(make_price(book, Providers(book, config.upstreams)))
