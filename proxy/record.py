@@ -233,6 +233,8 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tools: list[tuple[str, str]] = []
     request: bytes | None = None  # the request body (decoded), only where it is needed
     request_bytes: int = 0  # its whole length, also where `request` was cut
+    outline: bytes | None = None  # of one that was cut: what it asks of its answer, in its own words (`proxy.wire.outline`)
+    left_out: list[str] = []  # what of that did not fit: format, tools, rules, turn, all
     output_bytes: int = 0
     is_lesson: bool = False  # whether the estimator is to learn from it
     is_inspected: bool = False  # whether the evaluators are to judge it: a whole answer, of an operation that makes one

@@ -218,7 +218,7 @@ class Traffic:
         if call.is_inspected or not call.kind.json_body or not self._admission.orders.inspects(make_subject(call)):
             return
         call.is_inspected = self._ordered.takes(call.kind.operation, call.started_ns)
-        if call.is_inspected and call.body is None:
+        if call.is_inspected:
             self._settler.keep(call, content)
 
     def _hold(self, call: Call, content: bytes | None, *, is_socket: bool) -> None:

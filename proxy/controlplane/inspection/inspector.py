@@ -81,6 +81,8 @@ class Inspector:
         sample = self.prepare(sent)
         verdicts = self.judge(sample)
         self.tally.calls += 1
+        for part in sent.left_out:
+            self.tally.miss(part)
         worst = max(verdicts, key=lambda verdict: (_GRAVITY.index(verdict.severity), -verdict.score), default=Verdict(ANY))
         self._take(sent, msgspec.structs.replace(worst, name=ANY, explanation=""), is_whole=True)
         for verdict in verdicts:
@@ -122,7 +124,7 @@ class Inspector:
 
     def prepare(self, sent: Sent) -> Sample:
         """A sample as the evaluators see it: what was asked is read from the request, what is expected from the config."""
-        question = read_question(sent.request)
+        question = read_question(sent.outline or sent.request, sent.left_out)
         calls = [ToolCall(name, arguments) for name, arguments in sent.tools]
         thought = sent.reasoning_tokens
         if not thought and not sent.tools and not sent.text.strip():

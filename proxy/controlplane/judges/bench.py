@@ -129,7 +129,8 @@ class Bench:
     def _rule(self, seat: _Seat, sent: Sent, sample: Sample) -> Verdict | None:
         """The verdict; None where the judge does not say what it is asked to. Raises `NotAsked`, OSError, UnicodeError."""
         judge = seat.judge
-        prompt = read_prompt(sent.request) if sent.request is not None else None
+        request = sent.request if judge.against is not None else sent.outline or sent.request  # another model must have all of it
+        prompt = read_prompt(request) if request is not None else None
         question = self._redact("\n\n".join(prompt.texts)) if prompt is not None and prompt.texts else None
         answer, other, is_swapped = self._redact(sample.text), None, False
         if judge.against is not None:

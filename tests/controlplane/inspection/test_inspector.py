@@ -45,6 +45,14 @@ def test_what_was_asked_is_held_against_the_answer() -> None:
     assert [row[2:5] for row in inspector.rows][:2] == [("any", "invalid", "error"), ("json", "invalid", "error")]
 
 
+def test_of_a_request_that_was_cut_its_outline_is_held_against_the_answer() -> None:
+    inspector = Inspector(Evaluators())
+    outline = json.dumps({"response_format": {"type": "json_object"}}).encode()
+    sent = Sent(id="c1", agent="a", format="f", usage_source="reported", text="no", request=b'{"messages": [', outline=outline, left_out=["tools"])
+    assert found(inspector, sent) == {"json": "invalid"} and inspector.prepare(sent).offered is None
+    assert inspector.tally.missed == {"tools": 1}
+
+
 def test_what_the_user_wrote_goes_with_the_answer() -> None:
     asked = {"messages": [{"role": "user", "content": "How long is the river?"}]}
     assert Inspector(Evaluators()).prepare(send(request=asked)).prompt == "How long is the river?"
