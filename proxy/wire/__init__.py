@@ -8,6 +8,7 @@
     open_reader response pieces → `Reading`; a `WatchedReader` also knows how to end a stream
     make_failure   the event that ends a stream with an error of ours
     choose_parser   the framing of a stream's events; None where an answer is no stream
+    offends     a request body and the tool calls of its answer → whether these surely go against what was offered
     make_outline   a long request body → what it asks of its answer, without the conversation
     open_socket_reader, FrameTap, agree_deflate   bytes of a WebSocket → messages → `Began`, `Ended`
     decoder     a bounded, incremental decoder of a compressed copy
@@ -16,6 +17,7 @@
 To add a format: one module with a class like `chat.ChatForm`, one entry in `reader.FORMS`, captured exchanges in the tests.
 """
 
+from proxy.wire.arguments import offends
 from proxy.wire.ask import leave_unread, read_ask
 from proxy.wire.decoding import decoder
 from proxy.wire.endings.failures import make_failure
@@ -46,6 +48,7 @@ __all__ = [
     "make_frames",
     "make_outline",
     "makes_output",
+    "offends",
     "open_reader",
     "open_socket_reader",
     "read_ask",
