@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from proxy import samplesocket
 from proxy.config import Config, ConfigError, Listen, parse, read_file
 from proxy.log import open_log, redact_log
 from proxy.pricing.shelf import is_current
@@ -76,6 +77,14 @@ def prepare_state(config: Config) -> int:
     except OSError:
         raise CannotStart(f"another weighbridge is running on the state folder {folder}; stop it, or give this one its own state_dir.") from None
     return lock
+
+
+def bind_samples(config: Config) -> socket.socket:
+    """The sample socket, before any plane runs. Raises `CannotStart`."""
+    try:
+        return samplesocket.bind(config.sample_socket)
+    except OSError as error:
+        raise CannotStart(f"the socket {config.sample_socket} cannot be made: {error.strerror}; choose another state_dir.") from None
 
 
 def prepare_token(config: Config) -> None:
@@ -209,8 +218,9 @@ async def run(config_path: str | None, config: Config) -> None:
         data_arguments += ["--demo-url", f"http://{_address(demo)}"]
         demo_arguments = ["proxy.demo.provider", "--listener", str(demo.fileno()), "--lifeline", str(lifeline)]
         children.append(Child("the demo provider", demo_arguments, [demo.fileno(), lifeline]))
-    control_arguments = ["proxy.controlplane.plane", "--admin", str(admin.fileno()), "--calls", f"http://{_address(listener)}", *common, *source]
-    control = Child("the control plane", control_arguments, [admin.fileno(), lifeline])
+    samples = bind_samples(config)
+    passed = ["--admin", str(admin.fileno()), "--samples", str(samples.fileno()), "--calls", f"http://{_address(listener)}"]
+    control = Child("the control plane", ["proxy.controlplane.plane", *passed, *common, *source], [admin.fileno(), samples.fileno(), lifeline])
     data = Child("the data plane", data_arguments, [listener.fileno(), lifeline])
     children += [control, data]
     on_terminal = os.isatty(0)

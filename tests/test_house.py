@@ -19,7 +19,7 @@ _SHARED = (
     "proxy.call", "proxy.record", "proxy.errors", "proxy.config", "proxy.rules", "proxy.routes", "proxy.orders", "proxy.wire", "proxy.pricing",
     "proxy.tiers", "proxy.toll", "proxy.reload", "proxy.token", "proxy.document", "proxy.log", "proxy.upstream", "proxy.redact", "proxy.hosts",
     "proxy.notify", "proxy.otlp", "proxy.trace", "proxy.inspecting", "proxy.footprint", "proxy.reviewing", "proxy.reviewed", "proxy.observing",
-    "proxy.controls", "proxy.judging", "proxy.prices",
+    "proxy.controls", "proxy.judging", "proxy.prices", "proxy.samplesocket",
 )  # fmt: skip
 # What each part may import of ours, itself aside; the longest matching name decides.
 FLOORS: dict[str, tuple[str, ...]] = {
@@ -41,6 +41,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "proxy.judging": ("proxy.document", "proxy.rules"),
     "proxy.prices": ("proxy.document",),
     "proxy.trace": (),
+    "proxy.samplesocket": (),
     "proxy.footprint": (),
     "proxy.config": (
         "proxy.hosts", "proxy.document", "proxy.rules", "proxy.routes", "proxy.tiers", "proxy.upstream", "proxy.notify", "proxy.otlp",

@@ -46,7 +46,7 @@ from proxy.controlplane.quarantine import Quarantines
 from proxy.controlplane.reloader import Reloader
 from proxy.controlplane.review.desk import ReviewDesk
 from proxy.controlplane.review.queue import Queue
-from proxy.controlplane.samples import SampleReceiver, bind
+from proxy.controlplane.samples import SampleReceiver
 from proxy.controlplane.settlement import Precedence, Settlement, make_price
 from proxy.controlplane.store import Store
 from proxy.controlplane.streams.change import list_drift, make_drift_change
@@ -58,6 +58,7 @@ from proxy.inspecting import DRIFT
 from proxy.log import open_log, redact_log
 from proxy.pricing.providers import Providers, load_book
 from proxy.redact import Redactor
+from proxy.samplesocket import bind
 from proxy.token import make_token
 
 log = logging.getLogger("weighbridge.controlplane")
@@ -68,11 +69,11 @@ _DRAIN_S = 8.0
 class ControlPlane:
     """All parts of the control plane, wired."""
 
-    def __init__(self, config: Config, config_path: str | None, calls: str = "") -> None:
+    def __init__(self, config: Config, config_path: str | None, calls: str = "", samples: socket.socket | None = None) -> None:
         config.journal_dir.mkdir(parents=True, exist_ok=True)
         self.stopping = threading.Event()
         self.metrics = Metrics(config.upstreams, find_version(), config.metrics)
-        self.receiver = SampleReceiver(bind(config.sample_socket))
+        self.receiver = SampleReceiver(samples or bind(config.sample_socket))
         self.journal = JournalWriter(config.journal_dir, config.journal.segment_bytes)
         redact = make_redactor(config)
         book, precedence = load_book(config), Precedence()
@@ -115,6 +116,7 @@ class ControlPlane:
             make_gauges(self.loader, self.receiver, self.estimator),
             make_budget_gauges(self.balances),
             make_fleet_gauges(self.fleet, self.metrics.agents),
+            self.quarantines.collect,
             self.inspector.tally.collect,
             DriftGauges(self.streams, self.metrics.agents).collect,
             self.queue.collect,
@@ -160,6 +162,7 @@ class ControlPlane:
             "guests": lambda: self.inspector.run_guests(self.stopping),
             "reviews": lambda: self.queue.run(self.receiver.held, self.stopping),
             "fleet": lambda: self.fleet.run(self._query, self.stopping),
+            "quarantines": lambda: self.quarantines.run(self.stopping),
             "notices": lambda: self.notifier.run(self.stopping),
         }
         if self.exporter is not None:
@@ -199,7 +202,7 @@ class ControlPlane:
     def stop(self) -> None:
         """Let the estimator write what it has, then load what is left, then send what is left."""
         self.stopping.set()
-        for name in ("samples", "estimator", "inspector", "guests", "reviews", "steering", "fleet", "notices", "streams"):
+        for name in ("samples", "estimator", "inspector", "guests", "reviews", "steering", "fleet", "notices", "streams", "quarantines"):
             self._threads[name].join(_DRAIN_S / 2)
         self.streams.save(_DRAIN_S / 2)
         self.journal.close()
@@ -225,7 +228,9 @@ def find_version() -> str:
         return ""
 
 
-async def run(config: Config, config_path: str | None, admin: socket.socket, lifeline: int | None = None, calls: str = "") -> None:
+async def run(
+    config: Config, config_path: str | None, admin: socket.socket, lifeline: int | None = None, calls: str = "", samples: socket.socket | None = None
+) -> None:
     """Serve until SIGTERM, SIGINT, the end of the parent or of a thread."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -233,7 +238,7 @@ async def run(config: Config, config_path: str | None, admin: socket.socket, lif
         loop.add_signal_handler(number, stop.set)
     if lifeline is not None:
         loop.add_reader(lifeline, stop.set)
-    plane = ControlPlane(config, config_path, calls)
+    plane = ControlPlane(config, config_path, calls, samples)
     threads, desk = ThreadPoolExecutor(_REPORT_THREADS, thread_name_prefix="report"), plane.desk_thread
     loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(desk, plane.reloader.reload_by_signal))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # one that came until now has waited
@@ -251,6 +256,7 @@ async def run(config: Config, config_path: str | None, admin: socket.socket, lif
         parts=parts,
         may_name=may_name,
         list_alerts=plane.notifier.list_alerts,
+        find_agent=plane.fleet.find,
     )
     application = admin_port.build()
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
@@ -270,10 +276,14 @@ def main() -> None:
     parser.add_argument("--admin", type=int, required=True, help="file descriptor of the listening socket of the admin port")
     parser.add_argument("--calls", default="", help="the data plane's URL, for judges")
     parser.add_argument("--lifeline", type=int, help="file descriptor that ends with the parent")
+    parser.add_argument("--samples", type=int, help="file descriptor of the sample socket; without it one is bound")
     options = parser.parse_args()
     open_log()
     os.set_inheritable(options.admin, False)
-    uvloop.run(run(load(options.config), options.source or options.config, socket.socket(fileno=options.admin), options.lifeline, options.calls))
+    config = load(options.config)
+    is_there = options.samples is not None and config.sample_socket.is_socket()  # somebody may have removed it since
+    admin, samples = socket.socket(fileno=options.admin), socket.socket(fileno=options.samples) if is_there else None
+    uvloop.run(run(config, options.source or options.config, admin, options.lifeline, options.calls, samples))
 
 
 if __name__ == "__main__":
