@@ -98,7 +98,10 @@ def show_all(plane: ControlPlane, weigh) -> dict[str, Metric]:
     alarm_of(plane.streams)
     plane.inspector.tally.fail("empty", "raised")
     plane.inspector.tally.drop("own_behind")
+    plane.inspector.tally.skip("empty", "cpu_cap")
+    plane.inspector.tally.miss("tools")
     plane.steering._count("careful", "pause")
+    plane.quarantines._marked = (1, 2)
     return {family.name + ("_total" if family.type == "counter" else ""): family for family in plane.metrics.collect()}
 
 
