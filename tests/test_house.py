@@ -31,15 +31,16 @@ MOST_LINES_OF_A_FUNCTION = 60
 LONGER: dict[str, int] = {}
 
 _SHARED = (
-    "proxy.call", "proxy.record", "proxy.errors", "proxy.config", "proxy.rules", "proxy.routes", "proxy.orders", "proxy.wire", "proxy.pricing",
-    "proxy.tiers", "proxy.toll", "proxy.reload", "proxy.token", "proxy.document", "proxy.log", "proxy.upstream", "proxy.redact", "proxy.hosts",
-    "proxy.notify", "proxy.otlp", "proxy.trace", "proxy.inspecting", "proxy.footprint", "proxy.reviewing", "proxy.reviewed", "proxy.observing",
-    "proxy.controls", "proxy.judging", "proxy.prices",
+    "proxy.call", "proxy.record", "proxy.pulse", "proxy.errors", "proxy.config", "proxy.rules", "proxy.routes", "proxy.orders", "proxy.wire",
+    "proxy.pricing", "proxy.tiers", "proxy.toll", "proxy.reload", "proxy.token", "proxy.document", "proxy.log", "proxy.upstream", "proxy.redact",
+    "proxy.hosts", "proxy.notify", "proxy.otlp", "proxy.trace", "proxy.inspecting", "proxy.footprint", "proxy.reviewing", "proxy.reviewed",
+    "proxy.observing", "proxy.controls", "proxy.judging", "proxy.prices", "proxy.samplesocket",
 )  # fmt: skip
 # What each part may import of ours, itself aside; the longest matching name decides.
 FLOORS: dict[str, tuple[str, ...]] = {
     "proxy.call": ("proxy.record",),
     "proxy.record": (),
+    "proxy.pulse": (),
     "proxy.errors": (),
     "proxy.document": (),
     "proxy.rules": ("proxy.document",),
@@ -56,6 +57,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "proxy.judging": ("proxy.document", "proxy.rules"),
     "proxy.prices": ("proxy.document",),
     "proxy.trace": (),
+    "proxy.samplesocket": (),
     "proxy.footprint": (),
     "proxy.config": (
         "proxy.hosts", "proxy.document", "proxy.rules", "proxy.routes", "proxy.tiers", "proxy.upstream", "proxy.notify", "proxy.otlp",
@@ -69,7 +71,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "proxy.orders": ("proxy.rules", "proxy.record", "proxy.errors"),
     "proxy.wire": ("proxy.call", "proxy.errors"),
     "proxy.pricing": ("proxy.call", "proxy.errors", "proxy.config", "proxy.rules"),
-    "proxy.toll": ("proxy.call", "proxy.record", "proxy.errors", "proxy.config", "proxy.rules", "proxy.orders"),
+    "proxy.toll": ("proxy.call", "proxy.record", "proxy.pulse", "proxy.errors", "proxy.config", "proxy.rules", "proxy.orders"),
     "proxy.demo": ("proxy.call", "proxy.errors"),
     "proxy.dataplane": _SHARED,
     "proxy.controlplane": (*_SHARED, "evaluators"),

@@ -44,7 +44,8 @@ class Carrier:
 
     def __init__(
         self, limits: Limits, identifier: Identifier, journal: JournalWriter, settler: Settler,
-        admission: Admission, is_stopping: Callable[[], bool], holding: Holding, propagates: bool = False,
+        admission: Admission, is_stopping: Callable[[], bool], holding: Holding,
+        choose: Callable[[Call, bytes], None], propagates: bool = False,
     ) -> None:  # fmt: skip
         self.opened = 0
         self.in_flight: set[Carrying] = set()
@@ -55,6 +56,7 @@ class Carrier:
         self.admission = admission
         self.is_stopping = is_stopping
         self._holding = holding
+        self._choose = choose
         self._propagates = propagates  # whether upstreams are given a traceparent of ours
 
     async def carry(self, sending: Sending, route: Route) -> None:
@@ -89,7 +91,7 @@ class Carrier:
         wire = self._make_head(sending, route, sending.head, b"", b"Connection: Upgrade\r\nUpgrade: websocket\r\n")
         route.start()
         connection = await sending.pools[call.upstream].take()
-        tunnel = Tunnel(call, edge, connection, self.settle, self.open, new_id, self.admission)
+        tunnel = Tunnel(call, edge, connection, self.settle, self.open, new_id, self.admission, self._choose)
         self._take_up(sending, tunnel)
         self._note_sent(sending)
         connection.start(tunnel, call.method, wire, upgrade=True)

@@ -15,7 +15,7 @@ from proxy.dataplane.lane import Lane
 from proxy.dataplane.outbox import Outbox
 from proxy.dataplane.sign import Signer
 from proxy.dataplane.upstream import Pool
-from proxy.record import KeyState, UpstreamState
+from proxy.pulse import KeyState, UpstreamState
 
 
 class Lanes:

@@ -59,7 +59,7 @@ class Traffic:
         self._admission = admission
         self.carrier = Carrier(
             config.limits, self.identifier, journal, settler, admission, is_stopping=lambda: self.stopping, holding=holding,
-            propagates=config.otlp.propagate,
+            choose=self._choose_message, propagates=config.otlp.propagate,
         )  # fmt: skip
         self.configure(config, upstreams)
 
@@ -120,7 +120,7 @@ class Traffic:
             is_socket = call.method == "GET" and not request.body_exists and fields.get("upgrade", "").lower() == "websocket"  # RFC 6455 §4.1
             if not self.holding.is_idle:
                 self._hold(call, content, is_socket=is_socket)
-            if self._admission.orders.inspects_some and content is not None:
+            if self._admission.orders.inspects_some and content is not None and call.kind.json_body:
                 self._inspect_more(call, content)
             sending = Sending(call, edge, request, head, body, content, place.rest, pools, time.time_ns())
             del body, content  # so that `sending` can let go of them
@@ -201,17 +201,27 @@ class Traffic:
             raise Refusal("caller_model_absent", "The request names no model: set the field `model` (or `model_optional: true` for this upstream).")
         if kind.json_body:
             call.is_lesson = self._is_lesson(call.started_ns)
-            call.is_inspected = self._portion.takes(kind.operation, call.started_ns)
-            if call.is_inspected or call.is_lesson or not call.ask.usage_expected or self._config.capture.content:
-                self._settler.keep(call, content)
+            self._choose_sample(call, content)
         return body, content
+
+    def _choose_sample(self, call: Call, request: bytes) -> None:
+        """See whether a call is to be inspected, and keep what it asks where its sample needs that."""
+        call.is_inspected = self._portion.takes(call.kind.operation, call.started_ns)
+        if call.is_inspected or call.is_lesson or not call.ask.usage_expected or self._config.capture.content:
+            self._settler.keep(call, request)
+
+    def _choose_message(self, call: Call, message: bytes) -> None:
+        """The same of a call on a socket; no lesson, for its tokens are counted together with those of the calls before it."""
+        self._choose_sample(call, message)
+        if self._admission.orders.inspects_some:
+            self._inspect_more(call, message)
 
     def _inspect_more(self, call: Call, content: bytes) -> None:
         """Have a call inspected that the share has left out, where an order says so."""
-        if call.is_inspected or not call.kind.json_body or not self._admission.orders.inspects(make_subject(call)):
+        if call.is_inspected or not self._admission.orders.inspects(make_subject(call)):
             return
         call.is_inspected = self._ordered.takes(call.kind.operation, call.started_ns)
-        if call.is_inspected and call.body is None:
+        if call.is_inspected:
             self._settler.keep(call, content)
 
     def _hold(self, call: Call, content: bytes | None, *, is_socket: bool) -> None:
