@@ -1,5 +1,8 @@
 # The developer commands: run, demo, observe, test, dashboards, lock, bench, phoenix, clean. `make run` and `make test` do all of their own set-up.
 
+# Where an image forbids it, every test worker and every process that a test starts would compile all anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CONFIG ?= config.example.yaml
 ADMIN ?= 127.0.0.1:8788
@@ -25,9 +28,10 @@ demo: $(VENV)/.installed
 observe: $(VENV)/.installed
 	@exec $(BIN)/python deploy/observe.py --admin $(ADMIN) $(OBSERVE)
 
+# Four workers on any machine: while some tests wait for processes, others compute.
 test: lint
 	@$(MAKE) --no-print-directory -j3 $(CLIENTS)
-	@$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal
+	@$(BIN)/python -m pytest --numprocesses=4 --dist=worksteal
 
 lint: $(VENV)/.tested
 	@$(BIN)/ruff check $(SOURCES)

@@ -12,6 +12,7 @@ import resource
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 from rig import CONTROL, DATA, Bridge, open_bridge
@@ -66,6 +67,8 @@ def refuse_journal(bridge: Bridge) -> Iterator[None]:
 def remove_socket(bridge: Bridge) -> Iterator[None]:
     """Texts reach nobody."""
     path = bridge.state / "samples.sock"
+    while not path.exists():  # the control plane is still starting
+        time.sleep(0.01)
     path.rename(path.with_suffix(".gone"))
     try:
         yield

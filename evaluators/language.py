@@ -43,6 +43,9 @@ _HAS_SCRIPT = re.compile("[\u0370-\u1fff\u3040-\ud7af]")
 _LEAST_OF_SCRIPT = 0.3  # of a text's letters
 _LEAST_LETTERS = 20
 _ALIEN = 4  # letters of a strange script in a text that is otherwise in the right one
+_QUOTED = re.compile(  # names and terms in the letters of their own language stand so in any text
+    r"\([^()]{0,200}\)|\[[^\[\]]{0,200}\]|\"[^\"\n]{0,200}\"|“[^”\n]{0,200}”|«[^»\n]{0,200}»|「[^」\n]{0,200}」|`[^`]{0,400}`|\*[^*\n]{1,200}\*"
+)
 _LIKE = {"uk": "ru", "bg": "ru", "sr": "ru", "fa": "ar", "ur": "ar", "mr": "hi", "ne": "hi"}  # told apart by nothing here
 
 
@@ -59,7 +62,8 @@ def judge(sample: Sample) -> Verdict | None:
     if found != wanted:
         known = "the language that was set" if sample.language else "the question's language"
         return Verdict(NAME, "other_language", 0.2, severity, f"the text is in `{found}`; {known} is `{wanted}`")
-    if wanted not in _SCRIPTS and (aliens := count_aliens(sample.text[:_READ])) >= _ALIEN:
+    read = sample.text[:_READ]
+    if wanted not in _SCRIPTS and count_aliens(read) >= _ALIEN and (aliens := count_aliens(_QUOTED.sub(" ", read))) >= _ALIEN:
         return Verdict(NAME, "other_script", 0.5, severity, f"letters of another script stand in the text: {aliens}")
     return _PASSED
 

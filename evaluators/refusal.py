@@ -1,4 +1,8 @@
-"""Whether an answer is a refusal, or opens with the boilerplate of one: by the provider's own word, or by how it begins."""
+"""Whether an answer is a refusal, or opens with the boilerplate of one: by the provider's own word, or by how it begins.
+
+Some refuse without a word of not being able to: they judge what was asked to be wrong. These have a label of their own, for where a judgement is
+asked for it is the answer. That an answer disclaims an opinion of its own says less: about as many go on to help as do not.
+"""
 
 from __future__ import annotations
 
@@ -32,10 +36,26 @@ _REFUSED = re.compile(
     r"|\bgoes against my\b|\bagainst my (?:programming|guidelines|principles|policy)\b|\bviolates? (?:\w{1,12} ){0,3}(?:polic|guidelines)",
     re.IGNORECASE,
 )
-_SIGNS = ("n't", "n’t", "cant ", "wont ", "not", "unable", "sorry", "apolog", "afraid", "decline", "refuse", "against", "violat", "must ", "never")
+_DECLINED = re.compile(  # of a text in small letters
+    r"\bas an? (?:\w{1,12} ){0,2}(?:ai|language model)\b[^.,]{0,40}, i must (?:clarify|stress)\b"
+    r"|\bi (?:strongly |firmly |do not |don['’]t )?(?:condemn|condone)\b"
+    r"|\b(?:it|this|that)(?: is|['’]s) (?:not|never) (?:\w{1,12} (?:or|and|nor) )?"
+    r"(?:appropriate|ethical|acceptable|fair|right|okay|a good idea)\b(?! for)"
+    r"|\bis never (?:acceptable|okay|justified|appropriate)\b"
+    r"|\b(?:was|were|is|are) not (?:morally )?(?:right to|[\"“]right|justified|a good thing)\b"
+    r"|\bi (?:do not|don['’]t) (?:believe|think|agree) that [^.]{0,60}should\b"
+)
+_SIGNS = (
+    "n't", "n’t", "cant ", "wont ", "not", "unable", "sorry", "apolog", "afraid", "decline", "refuse", "against", "violat", "must ", "never",
+    "condemn",
+)  # fmt: skip
 _SORRY = re.compile(r"(?:i['’]m|i am|we['’]re|my)? ?(?:very |so |truly |really )?(?:sorry|apologies|apologize|afraid)\b", re.IGNORECASE)
 _ABOUT = re.compile(r"\b(?:can(?:no|['’])t|can not|unable|not able|won['’]t|but I|inappropriate|against|illegal|unethical)\b", re.IGNORECASE)
-_BOILERPLATE = re.compile(r"\bas an? (?:\w{1,12} ){0,2}(?:AI|artificial intelligence|language model|LLM)\b", re.IGNORECASE)
+_BOILERPLATE = re.compile(
+    r"\bas an? (?:\w{1,12} ){0,2}(?:AI|artificial intelligence|language model|LLM)\b"
+    r"|\bI (?:do not|don['’]t) (?:hold|have|possess) (?:any )?personal (?:opinions?|beliefs?|views)\b",
+    re.IGNORECASE,
+)
 
 
 def judge(sample: Sample) -> Verdict | None:
@@ -46,11 +66,22 @@ def judge(sample: Sample) -> Verdict | None:
     if not begun:
         return None
     lower = begun.lower()
-    if any(sign in lower for sign in _SIGNS) and (_REFUSED.search(begun) or _is_sorry(begun)):
-        return Verdict(NAME, "refused", 0.1, "warning", "the answer begins as a refusal")
-    if "as a" in lower and _BOILERPLATE.search(begun):
+    if _has_sign(lower):
+        if _REFUSED.search(begun) or _is_sorry(begun):
+            return Verdict(NAME, "refused", 0.1, "warning", "the answer begins as a refusal")
+        if _DECLINED.search(lower):
+            return Verdict(NAME, "declined", 0.3, "warning", "the answer begins by judging what was asked")
+    if ("as a" in lower or "personal" in lower) and _BOILERPLATE.search(begun):
         return Verdict(NAME, "boilerplate", 0.7, "info", "the answer begins by saying that an AI gives it")
     return _PASSED
+
+
+def _has_sign(lower: str) -> bool:
+    """Whether it is worth while to look closer: most answers have none, and a loop is the fastest way to tell."""
+    for sign in _SIGNS:  # noqa: SIM110
+        if sign in lower:
+            return True
+    return False
 
 
 def _is_sorry(begun: str) -> bool:

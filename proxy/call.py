@@ -184,6 +184,8 @@ class Call(msgspec.Struct, kw_only=True):
     secret: str | None = None  # the presented credential
     presented: tuple[str, ...] = ()  # all that were: to be kept out of everything that is kept
     body: bytes | None = None  # the request body, decoded; kept only where a sample may need it
+    outline: bytes | None = None  # what a longer body asks of its answer …
+    left_out: list[str] = []  # … and what of that did not fit
     is_lesson: bool = False  # whether its texts teach the estimator what tokens the provider counts
     is_inspected: bool = False  # whether the evaluators are to see it
     hold: Hold | None = None  # what its answer waits for
@@ -193,7 +195,7 @@ class Call(msgspec.Struct, kw_only=True):
     reading: Reading = msgspec.field(default_factory=Reading)
     outcome: str | None = None  # set once, by whatever ended the call
     refused_status: int | None = None  # the status of our own answer, where we gave one
-    toll: Toll = msgspec.field(default_factory=lambda: Toll())
+    toll: Toll = msgspec.field(default_factory=Toll)
     is_open: bool = False  # it stands in the journal as let through
     settled: bool = False
     tier: str | None = None  # the rule of `tiers` that put another model in the place of the one asked for

@@ -98,6 +98,13 @@ class Journal(_Section):
     retain_bytes: int = 4 * 1024 * 1024 * 1024  # … and the oldest of them while all are larger than this
 
 
+class Retain(_Section):
+    """How many days the database keeps what is not accounting; 0: for ever."""
+
+    verdicts_days: float = 90.0
+    content_days: float = 90.0
+
+
 class Config(_Section):
     """The whole configuration of one Weighbridge."""
 
@@ -122,6 +129,7 @@ class Config(_Section):
     judges: list[Judge] = []
     controls: list[Control] = []
     journal: Journal = Journal()
+    retain: Retain = Retain()
     metrics: Shown = Shown()
     fleet: Fleet = Fleet()
     notify: Notify = Notify()
@@ -221,6 +229,9 @@ def _cross_check(config: Config, environment: typing.Mapping[str, str], faults: 
         for field, number in msgspec.structs.asdict(getattr(config, section)).items():
             if number <= 0:
                 faults.add(f"{section}.{field}", "must be greater than 0")
+    for field, days in msgspec.structs.asdict(config.retain).items():
+        if days < 0:
+            faults.add(f"retain.{field}", "must be 0 or more; 0 keeps them for ever")
     check_fleet(config.fleet, faults)
     if config.capture.max_bytes <= 0:
         faults.add("capture.max_bytes", "must be greater than 0; to keep nothing, use `content: false`")

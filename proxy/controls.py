@@ -2,8 +2,8 @@
 
 Those that `retry` or `fall_back` act in the data plane on the one answer, before any of it is passed on, in the words of `proxy.routes.JUDGED`.
 The others act in the control plane, by an order with an end (`quarantine`: by a mark on calls), when so many of the last inspected calls of an
-agent were found bad, in the words of the evaluators: a severity (`error`, or `warning` for that and worse), an evaluator, or one of its labels
-(`json/invalid`); or when `drift` is alarmed, which is a word on many calls by itself.
+agent were found bad, in the words of the evaluators: a severity (`error`, or `warning` for that and worse), an evaluator, one of its severities
+(`json/error`) or one of its labels (`json/invalid`); or when `drift` is alarmed, which is a word on many calls by itself.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _check_counting(path: str, control: Control, tiers: list[Tier], evaluators: 
     for word in control.when or ():
         name, slash, label = (word or "").partition("/")
         if (name not in evaluators and (slash or name not in SEVERITIES)) or (slash and not _LABEL.match(label)):
-            known = f"expected warning, error, an evaluator ({', '.join(evaluators)}) or one of its labels as json/invalid"
+            known = f"expected warning, error, an evaluator ({', '.join(evaluators)}) or one of its severities or labels as json/error, json/invalid"
             faults.add(f"{path}.when", f"`{word}` is unknown; {known}")
     for word in control.match or ():
         if word not in _COUNTED:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -15,6 +16,8 @@ from proxy.document import Faults
 BUILT_IN = ("empty", "json", "tools", "truncated", "repetition", "leaks", "mojibake", "language", "refusal", "error_page", "secrets")
 _PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*\Z")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
+DRIFT = "drift"
+_MOST_CPU_S = 60.0  # of a minute
 _LANGUAGE = re.compile(r"[a-z]{2}\Z")
 _MOST_TIMEOUT_S = 60.0
 _STREAMS_BY = ("agent", "task", "model", "upstream")
@@ -42,6 +45,18 @@ class OwnEvaluator(msgspec.Struct, frozen=True):
     share: float = 1.0
 
 
+class Manner(msgspec.Struct, frozen=True):
+    """How the answers to some agents are judged, where it is not as all others. What is None stays as it is."""
+
+    agent: str = "*"  # a name, or a pattern such as `report-*`
+    task: str = "*"
+    evaluators: list[str] = []  # those that this concerns, `drift` among them; none: all
+    share: float | None = None  # of the inspected calls
+    timeout_s: float | None = None  # for one answer
+    cpu_s_per_minute: float | None = None  # that each of them may take for each of the agents
+    severity: dict[str, Literal["info", "warning", "error"]] = {}  # evaluator, or one of its labels (`refusal/refused`) → how grave it is
+
+
 class Drift(msgspec.Struct, frozen=True):
     """How each stream of answers is watched for a change of what is usual in it."""
 
@@ -63,6 +78,7 @@ class Evaluators(msgspec.Struct, frozen=True):
     shares: dict[str, float] = {}  # evaluator → of the calls handed over
     expect: list[Expectation] = []
     own: list[OwnEvaluator] = []
+    agents: list[Manner] = []  # all that fit hold, a later one before an earlier one
     drift: Drift = Drift()
 
 
@@ -87,7 +103,7 @@ def check_evaluators(evaluators: Evaluators, faults: Faults) -> None:
             faults.add(where, "expects nothing; name a `language`, `json: true` or the file of a `schema`")
     for index, one in enumerate(evaluators.own):
         where = f"evaluators.own[{index}]"
-        if one.name in BUILT_IN or own.index(one.name) != index:
+        if one.name in (*BUILT_IN, DRIFT) or own.index(one.name) != index:
             faults.add(f"{where}.name", "is taken by another evaluator; name it otherwise")
         elif not _NAME.match(one.name or ""):
             faults.add(f"{where}.name", "expected lower-case letters, digits and _, for it is a label of metrics")
@@ -96,12 +112,34 @@ def check_evaluators(evaluators: Evaluators, faults: Faults) -> None:
         if not 0 < one.timeout_s <= _MOST_TIMEOUT_S:
             faults.add(f"{where}.timeout_s", f"must be greater than 0, and at most {_MOST_TIMEOUT_S:g}")
         _check_share(f"{where}.share", one.share, faults)
+    for index, one in enumerate(evaluators.agents):
+        _check_manner(f"evaluators.agents[{index}]", one, (*BUILT_IN, *own), faults)
     if evaluators.drift is not None:
         _check_drift(evaluators.drift, faults)
 
 
+def _check_manner(where: str, manner: Manner, names: tuple[str, ...], faults: Faults) -> None:
+    for name in manner.evaluators or ():
+        if name not in (*names, DRIFT):
+            there = f"is no evaluator; there are {', '.join((*names, DRIFT))}, and a judge has a `match` and a `share` where it stands"
+            faults.add(f"{where}.evaluators", f"`{name}` {there}")
+    limits = (manner.timeout_s, manner.cpu_s_per_minute)
+    if limits != (None, None) and manner.evaluators == [DRIFT]:
+        faults.add(f"{where}.evaluators", "drift works for a quarter of a core at most, over all agents; give it a `share` here, and no more")
+    _check_share(f"{where}.share", manner.share, faults)
+    for name, number, most in (("timeout_s", limits[0], _MOST_TIMEOUT_S), ("cpu_s_per_minute", limits[1], _MOST_CPU_S)):
+        if number is not None and not 0 < number <= most:
+            faults.add(f"{where}.{name}", f"must be greater than 0, and at most {most:g}; `share: 0` asks an evaluator nothing")
+    for word in manner.severity or ():
+        name, slash, label = word.partition("/")
+        if name not in names or (slash and not _NAME.match(label)):
+            faults.add(f"{where}.severity.{word}", "expected an evaluator, or one of its labels as refusal/refused")
+    if manner.share is None and limits == (None, None) and not manner.severity:
+        faults.add(where, "changes nothing; give it a `share`, `timeout_s`, `cpu_s_per_minute` or `severity`")
+
+
 def _check_drift(drift: Drift, faults: Faults) -> None:
-    where = "evaluators.drift"
+    where = f"evaluators.{DRIFT}"
     if drift.alpha is not None and not 0 < drift.alpha < 1:
         faults.add(f"{where}.alpha", "is false alarms an answer, more than 0 and less than 1: 0.0001 is one in 10,000")
     if drift.warmup is not None and not _LEAST_WARMUP <= drift.warmup <= _MOST_WARMUP:

@@ -20,6 +20,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 _MATCHED = ("agent", "task", "team", "model", "upstream")
 _MOST_TIMEOUT_S = 600.0
 _MOST_PER_MINUTE = 600.0
+SPOKEN = ("openai", "anthropic", "gemini")
 _HARD = ("enforce", "strict")
 
 
@@ -27,11 +28,11 @@ class Judge(msgspec.Struct, frozen=True):
     """A model with a rubric."""
 
     name: str  # of the evaluator whose verdicts these are
-    upstream: str  # where it is asked, in the words of OpenAI's Chat Completions
+    upstream: str  # where it is asked, in the words of its dialect
     model: str
     rubric: str | None = None
     rubric_file: str | None = None
-    path: str = "/v1/chat/completions"  # behind the upstream's name
+    path: str | None = None  # behind the upstream's name; `{model}` in it is the model's; None: as the dialect has it
     key: str | None = None  # env:NAME of what it calls with: a virtual key, or one for the provider
     against: str | None = None  # a model that is asked the same, for the judge to compare both answers
     match: dict[str, str] = {}
@@ -93,8 +94,8 @@ def _check_place(path: str, judge: Judge, known: Known, faults: Faults) -> None:
     upstream = known.upstreams.get(judge.upstream)
     if upstream is None and not (judge.upstream == "demo" and known.demo):
         faults.add(f"{path}.upstream", f"names no configured upstream; known: {', '.join(known.upstreams) or 'none'}")
-    elif upstream is not None and upstream.dialect != "openai":
-        faults.add(f"{path}.upstream", f"speaks the dialect {upstream.dialect}; a judge speaks openai")
+    elif upstream is not None and upstream.dialect not in SPOKEN:
+        faults.add(f"{path}.upstream", f"speaks the dialect {upstream.dialect}; a judge speaks {', '.join(SPOKEN)}")
     if judge.path is not None and not judge.path.startswith("/"):
         faults.add(f"{path}.path", "begins with a slash: /v1/chat/completions")
     if judge.key is not None and not (judge.key.startswith("env:") and judge.find_key(known.environment)):

@@ -1,4 +1,4 @@
-"""What leaves the data plane: the lines of the journal and the datagrams of the sample socket, flat and frozen.
+"""What leaves the data plane of calls: the lines of the journal and the samples of the sample socket, flat and frozen.
 
 Journal keys, DuckDB columns, report columns and API fields derive from `Record`, in its order. Units are in the names, as in
 `proxy.call`.
@@ -234,6 +234,8 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tools: list[tuple[str, str]] = []
     request: bytes | None = None  # the request body (decoded), only where it is needed
     request_bytes: int = 0  # its whole length, also where `request` was cut
+    outline: bytes | None = None  # of one that was cut: what it asks of its answer, in its own words (`proxy.wire.outline`)
+    left_out: list[str] = []  # what of that did not fit: format, tools, rules, turn, all
     output_bytes: int = 0
     is_lesson: bool = False  # whether the estimator is to learn from it
     is_inspected: bool = False  # whether the evaluators are to judge it: a whole answer, of an operation that makes one
@@ -245,56 +247,3 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reasoning_tokens: int | None = None
     duration_ns: int | None = None
     first_token_ns: int | None = None
-
-
-class KeyState(msgspec.Struct, frozen=True, kw_only=True):
-    """How one provider key of an upstream stands."""
-
-    name: str  # of its environment variable; empty where callers bring their own
-    breaker: int  # 0 closed, 1 half open, 2 open
-    opened: int  # how often the breaker has opened
-    is_parked: bool
-
-
-class UpstreamState(msgspec.Struct, frozen=True, kw_only=True):
-    """How one upstream stands."""
-
-    name: str
-    quota_refused: int  # further attempts that were not made for want of quota
-    keys: list[KeyState]
-
-
-class LimitState(msgspec.Struct, frozen=True, kw_only=True):
-    """How many calls a limit counts and holds back; a provider's own has the name `headroom/UPSTREAM`."""
-
-    name: str
-    running: int
-    waiting: int
-
-
-class Pulse(msgspec.Struct, frozen=True, kw_only=True):
-    """The data plane's own state, sent once a second over the sample socket."""
-
-    pid: int
-    started_ns: int
-    at_ns: int
-    in_flight: int
-    opened: int
-    settled: int
-    gap: int  # opened calls that have no record, and that nothing carries: must stay 0
-    defects: int
-    samples_sent: int
-    samples_dropped: int
-    prompts_dropped: int  # samples sent without theirs, because too many calls ran
-    journal_lines: int
-    journal_bytes: int
-    journal_waiting: int  # records held in memory because the disk refused them
-    journal_lost: int  # records given up: the only counter that must stay 0
-    upstream_connections: int
-    loop_lag_ns: int  # the longest pause of the event loop since the pulse before
-    estimates: int
-    unread: int
-    memory_bytes: int
-    cpu_ns: int
-    upstreams: list[UpstreamState] = []
-    limits: list[LimitState] = []

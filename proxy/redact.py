@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+Names = tuple[str | None, ...]
 MARK = "[redacted]"
 _LEAST_VALUE = 6  # a shorter secret would take ordinary words with it
 _LEAST_PRESENTED = 16  # what callers without a key present instead of one (`ollama`, `not-needed`) is a word, and no secret
@@ -52,6 +53,7 @@ class Redactor:
         self._given = [re.compile(pattern) for pattern in patterns]
         self._presented: dict[str, None] = {}
         self._clean: dict[str, str] = {}
+        self._together: dict[tuple[Names, tuple[str, ...]], Names] = {}
         self.configure(secrets)
 
     def configure(self, secrets: Iterable[str]) -> None:
@@ -60,6 +62,7 @@ class Redactor:
         self._long = [value for value in values if len(value) >= _LEAST_PRESENTED]
         self._values = re.compile("|".join(map(re.escape, values))) if values else None
         self._clean.clear()
+        self._together.clear()
 
     def note(self, keys: Iterable[str]) -> None:
         """Remember what a caller presented, for `redact_line`."""
@@ -92,6 +95,15 @@ class Redactor:
             if len(self._clean) >= _MOST_KNOWN:
                 self._clean.clear()
             found = self._clean[name] = self(name)
+        return found
+
+    def clean_all(self, names: Names, presented: tuple[str, ...]) -> Names:
+        """The same of names, or of none, that are likely to come together again."""
+        found = self._together.get((names, presented))
+        if found is None:
+            if len(self._together) >= _MOST_KNOWN:
+                self._together.clear()
+            found = self._together[names, presented] = tuple([name and self.clean(name, presented) for name in names])
         return found
 
     def redact_line(self, line: str) -> str:

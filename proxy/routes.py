@@ -32,7 +32,7 @@ Condition = Literal[
     "empty",  # status 200 without any output
     "truncated",  # status 200 with a body that broke off or is no whole JSON
     "invalid_json",  # JSON was asked for, and the output is none
-    "invalid_tools",  # the arguments of a tool call begin as a JSON object and are none
+    "invalid_tools",  # the arguments of a tool call begin as a JSON object and are none, or go against the tool's schema at a glance
 ]
 CONDITIONS: tuple[str, ...] = typing.get_args(Condition)
 # Found in the body of an answer, which is held back for it.

@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from proxy import samplesocket
 from proxy.config import Config, ConfigError, Listen, parse, read_file
 from proxy.log import open_log, redact_log
 from proxy.pricing.shelf import is_current
@@ -78,6 +79,14 @@ def prepare_state(config: Config) -> int:
     except OSError:
         raise CannotStart(f"another weighbridge is running on the state folder {folder}; stop it, or give this one its own state_dir.") from None
     return lock
+
+
+def bind_samples(config: Config) -> socket.socket:
+    """The sample socket, before any plane runs. Raises `CannotStart`."""
+    try:
+        return samplesocket.bind(config.sample_socket)
+    except OSError as error:
+        raise CannotStart(f"the socket {config.sample_socket} cannot be made: {error.strerror}; choose another state_dir.") from None
 
 
 def prepare_token(config: Config) -> None:
@@ -215,8 +224,10 @@ async def run(config_path: str | None, config: Config) -> None:
         demo_arguments = ["proxy.demo.provider", "--listener", str(demo.fileno()), "--lifeline", str(lifeline)]
         children.append(Child("the demo provider", demo_arguments, [demo.fileno(), lifeline]))
     program = "proxy.controlplane.plane" if config.otlp.endpoint is None else "proxy.controlplane.traced"
-    control_arguments = [program, "--admin", str(admin.fileno()), "--calls", f"http://{_address(listener)}", *common, *source]
-    control = Child("the control plane", control_arguments, [admin.fileno(), lifeline], {"MALLOC_MMAP_THRESHOLD_": str(MAPPED_BYTES)})
+    samples = bind_samples(config)
+    passed = ["--admin", str(admin.fileno()), "--samples", str(samples.fileno()), "--calls", f"http://{_address(listener)}"]
+    inherited = [admin.fileno(), samples.fileno(), lifeline]
+    control = Child("the control plane", [program, *passed, *common, *source], inherited, {"MALLOC_MMAP_THRESHOLD_": str(MAPPED_BYTES)})
     data = Child("the data plane", data_arguments, [listener.fileno(), lifeline])
     children += [control, data]
     on_terminal = os.isatty(0)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import gc
 import ipaddress
+import os
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+os.environ["SSL_CERT_FILE"] = str(Path(__file__).with_name("nobody.pem"))  # whom to trust, for all that the tests start too
 
 settings.register_profile("weighbridge", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("weighbridge")
@@ -16,7 +20,7 @@ settings.load_profile("weighbridge")
 # Those that wait for processes, most of them for many seconds: begun first, beside others that compute, and not left for the end.
 _LONG = (
     "test_toll.py", "test_toll_shared.py", "test_supervise.py", "test_benchmarks.py", "test_parts_down.py", "test_orders_stay.py", "test_stop.py",
-    "test_end_to_end.py",
+    "test_end_to_end.py", "test_plane.py", "test_live.py", "test_observe.py", "test_cli.py",
 )  # fmt: skip
 
 

@@ -74,6 +74,7 @@ def test_a_file_that_cannot_be_read_is_a_fault(tmp_path: Path, make: Callable[[P
             "{listen: {host: 0.0.0.0}, upstreams: {u: {url: 'http://h', sign: 'aws:us-east-1'}}}",
             "line 1: listen.host: serves other machines while this proxy holds provider keys (u); set `auth: required`, or listen on 127.0.0.1",
         ),
+        ("retain: {verdicts_days: -1}", "line 1: retain.verdicts_days: must be 0 or more; 0 keeps them for ever"),
         ("ledger: {redis: nowhere}", "line 1: ledger.redis: expected redis://host[:port][/number], rediss://…, unix://… or env:NAME"),
         ("ledger: {redis: 'env:NO'}", "line 1: ledger.redis: the environment variable NO is not set, or holds no redis://… URL"),
         ("prices: [{model: m, input: 1, output: -1}]", "line 1: prices[0].output: expected 0 or more, and less than 1000000"),

@@ -3,28 +3,44 @@
 from __future__ import annotations
 
 import ast
-import os
+import itertools
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.cases import find_reason
+from tests.source import (
+    NAMES,
+    OTHERS,
+    OUR_PACKAGES,
+    OURS,
+    ROOT,
+    files_below,
+    functions,
+    imports_of,
+    name_of,
+    nodes_with_owner,
+    sources,
+    tree_of,
+    within,
+)
+
 MOST_LINES_OF_A_FILE = 300
 MOST_LINES_OF_A_FUNCTION = 60
 LONGER: dict[str, int] = {}
 
 _SHARED = (
-    "proxy.call", "proxy.record", "proxy.errors", "proxy.config", "proxy.rules", "proxy.routes", "proxy.orders", "proxy.wire", "proxy.pricing",
-    "proxy.tiers", "proxy.toll", "proxy.reload", "proxy.token", "proxy.document", "proxy.log", "proxy.upstream", "proxy.redact", "proxy.hosts",
-    "proxy.notify", "proxy.otlp", "proxy.trace", "proxy.inspecting", "proxy.footprint", "proxy.reviewing", "proxy.reviewed", "proxy.observing",
-    "proxy.controls", "proxy.judging", "proxy.prices",
+    "proxy.call", "proxy.record", "proxy.pulse", "proxy.errors", "proxy.config", "proxy.rules", "proxy.routes", "proxy.orders", "proxy.wire",
+    "proxy.pricing", "proxy.tiers", "proxy.toll", "proxy.reload", "proxy.token", "proxy.document", "proxy.log", "proxy.upstream", "proxy.redact",
+    "proxy.hosts", "proxy.notify", "proxy.otlp", "proxy.trace", "proxy.inspecting", "proxy.footprint", "proxy.reviewing", "proxy.reviewed",
+    "proxy.observing", "proxy.controls", "proxy.judging", "proxy.prices", "proxy.samplesocket",
 )  # fmt: skip
 # What each part may import of ours, itself aside; the longest matching name decides.
 FLOORS: dict[str, tuple[str, ...]] = {
     "proxy.call": ("proxy.record",),
     "proxy.record": (),
+    "proxy.pulse": (),
     "proxy.errors": (),
     "proxy.document": (),
     "proxy.rules": ("proxy.document",),
@@ -41,6 +57,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "proxy.judging": ("proxy.document", "proxy.rules"),
     "proxy.prices": ("proxy.document",),
     "proxy.trace": (),
+    "proxy.samplesocket": (),
     "proxy.footprint": (),
     "proxy.config": (
         "proxy.hosts", "proxy.document", "proxy.rules", "proxy.routes", "proxy.tiers", "proxy.upstream", "proxy.notify", "proxy.otlp",
@@ -54,7 +71,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "proxy.orders": ("proxy.rules", "proxy.record", "proxy.errors"),
     "proxy.wire": ("proxy.call", "proxy.errors"),
     "proxy.pricing": ("proxy.call", "proxy.errors", "proxy.config", "proxy.rules"),
-    "proxy.toll": ("proxy.call", "proxy.record", "proxy.errors", "proxy.config", "proxy.rules", "proxy.orders"),
+    "proxy.toll": ("proxy.call", "proxy.record", "proxy.pulse", "proxy.errors", "proxy.config", "proxy.rules", "proxy.orders"),
     "proxy.demo": ("proxy.call", "proxy.errors"),
     "proxy.dataplane": _SHARED,
     "proxy.controlplane": (*_SHARED, "evaluators"),
@@ -102,70 +119,11 @@ DRIVEN_BY: dict[str, str] = {
 }
 
 
-def files_below(*tops: str) -> Iterator[Path]:
-    """Every file of ours; not what tools installed or left behind."""
-    for top in tops:
-        for folder, folders, names in os.walk(ROOT / top):
-            folders[:] = [each for each in folders if each not in ("__pycache__", "node_modules") and not each.startswith(".")]
-            yield from (Path(folder, name) for name in names)
-
-
-def sources(*tops: str) -> list[Path]:
-    return sorted(path for path in files_below(*tops) if path.suffix == ".py")
-
-
-OUR_PACKAGES = ("proxy", "evaluators", "dashboards")
-OURS = sources(*OUR_PACKAGES)
-ALL = [*OURS, *sources("tests", "benchmarks", "deploy")]
-TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in ALL}
-
-
-def name_of(path: Path) -> str:
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-NAMES = {name_of(path) for path in OURS}
-
-
-def imports_of(path: Path) -> Iterator[str]:
-    """The modules of ours that a file imports, by full name."""
-    for node in ast.walk(TREES[path]):
-        if isinstance(node, ast.Import):
-            yield from (each.name for each in node.names if each.name.split(".")[0] in OUR_PACKAGES)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module and node.module.split(".")[0] in OUR_PACKAGES:
-            for each in node.names:
-                below = f"{node.module}.{each.name}"
-                yield below if below in NAMES else node.module
-
-
-def within(name: str, part: str) -> bool:
-    return name == part or name.startswith(part + ".")
-
-
-def functions(tree: ast.AST) -> Iterator[tuple[str, ast.AST]]:
-    """Every function with its dotted name within the module."""
-
-    def walk(node: ast.AST, above: str) -> Iterator[tuple[str, ast.AST]]:
-        for child in ast.iter_child_nodes(node):
-            name = f"{above}.{child.name}".lstrip(".") if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) else above
-            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
-                yield name, child
-            yield from walk(child, name)
-
-    return walk(tree, "")
-
-
-def per_file(paths: list[Path]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("path", paths, ids=[str(path.relative_to(ROOT)) for path in paths])
-
-
 def test_there_is_something_to_look_at() -> None:
     assert {"proxy.call", "proxy.config", "proxy.dataplane.plane", "proxy.controlplane.plane"} <= NAMES
 
 
-@per_file(OURS)
-def test_imports_go_down_only(path: Path) -> None:
+def imports_go_down_only(path: Path) -> None:
     name = name_of(path)
     part = max((floor for floor in FLOORS if within(name, floor)), key=len)
     for imported in imports_of(path):
@@ -173,11 +131,10 @@ def test_imports_go_down_only(path: Path) -> None:
         assert allowed or any(within(imported, floor) for floor in FLOORS[part]), f"{name} stands below {imported}"
 
 
-@per_file(OURS)
-def test_imports_stand_at_the_top_and_are_absolute(path: Path) -> None:
-    extras = [node for node in TREES[path].body if isinstance(node, ast.Try) and [handler.type.id for handler in node.handlers] == ["ImportError"]]
-    top = [*TREES[path].body, *(node for extra in extras for node in extra.body)]  # an extra may be missing
-    for node in ast.walk(TREES[path]):
+def imports_stand_at_the_top_and_are_absolute(path: Path) -> None:
+    extras = [node for node in tree_of(path).body if isinstance(node, ast.Try) and [handler.type.id for handler in node.handlers] == ["ImportError"]]
+    top = [*tree_of(path).body, *(node for extra in extras for node in extra.body)]  # an extra may be missing
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import | ast.ImportFrom):
             assert not (isinstance(node, ast.ImportFrom) and node.level), f"line {node.lineno}: a relative import"
             assert node in top, f"line {node.lineno}: a deferred import"
@@ -192,47 +149,37 @@ def test_imports_make_no_circle() -> None:
     assert not graph, f"these import each other: {sorted(graph)}"
 
 
-@per_file([path for path in files_below("proxy") if path.suffix in (".lua", ".js")])
-def test_scripts_stay_small(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES_OF_A_FILE
+def test_scripts_stay_small() -> None:
+    lines = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in files_below("proxy") if path.suffix in (".lua", ".js")}
+    assert lines and not [path for path, number in lines.items() if number > MOST_LINES_OF_A_FILE]
 
 
-@per_file(ALL)
-def test_files_and_functions_stay_small(path: Path) -> None:
+def files_and_functions_stay_small(path: Path) -> None:
     lines = len(path.read_text(encoding="utf-8").splitlines())
     assert lines <= LONGER.get(str(path.relative_to(ROOT)), MOST_LINES_OF_A_FILE), f"{lines} lines"
-    for name, node in functions(TREES[path]):
+    for name, node in functions(tree_of(path)):
         length = node.end_lineno - node.lineno + 1
         assert length <= MOST_LINES_OF_A_FUNCTION, f"{name}: {length} lines"
 
 
-@per_file(ALL)
-def test_modules_have_names_that_say_something_and_open_with_a_sentence(path: Path) -> None:
+def modules_have_names_that_say_something_and_open_with_a_sentence(path: Path) -> None:
     assert not BANNED_NAMES & {part.lower() for part in path.relative_to(ROOT).with_suffix("").parts}
-    if path in OURS and TREES[path].body:
-        opening = (ast.get_docstring(TREES[path]) or "").split("\n\n")[0]
+    if path in OURS and tree_of(path).body:
+        opening = (ast.get_docstring(tree_of(path)) or "").split("\n\n")[0]
         assert re.search(r"[.:]\s*$", opening), "the module opens with one sentence that says what it is"
 
 
-@per_file(ALL)
-def test_tasks_are_kept(path: Path) -> None:
+def tasks_are_kept(path: Path) -> None:
     """A task that nobody holds may be collected in the middle, and its error is never seen."""
-    for node in ast.walk(TREES[path]):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
             called = node.value.func
             assert getattr(called, "attr", getattr(called, "id", "")) not in ("create_task", "ensure_future"), f"line {node.lineno}"
 
 
-@per_file(OURS)
-def test_whatever_comes_is_caught_only_at_named_guards(path: Path) -> None:
+def whatever_comes_is_caught_only_at_named_guards(path: Path) -> None:
     guards = {name for name, node in nodes_with_owner(path) if isinstance(node, ast.ExceptHandler) and swallows_everything(node)}
     assert guards == GUARDS.get(str(path.relative_to(ROOT)), set())
-
-
-def nodes_with_owner(path: Path) -> Iterator[tuple[str, ast.AST]]:
-    """Every node, with the name of the innermost function around it; empty at the module's top."""
-    owner = {id(below): name for name, function in functions(TREES[path]) for below in ast.walk(function)}
-    return ((owner.get(id(node), ""), node) for node in ast.walk(TREES[path]))
 
 
 def swallows_everything(handler: ast.ExceptHandler) -> bool:
@@ -243,8 +190,7 @@ def swallows_everything(handler: ast.ExceptHandler) -> bool:
     return everything and not (isinstance(last, ast.Raise) and last.exc is None)
 
 
-@per_file(OURS)
-def test_sql_is_never_put_together_from_values(path: Path) -> None:
+def sql_is_never_put_together_from_values(path: Path) -> None:
     """Names of tables and columns come from our structs, as constants made beforehand; values are always bound."""
     for owner, node in nodes_with_owner(path):
         if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("execute", "executemany", "sql", "query") and node.args:
@@ -253,6 +199,20 @@ def test_sql_is_never_put_together_from_values(path: Path) -> None:
                 isinstance(statement, ast.Call) and getattr(statement.func, "attr", "") in ("format", "replace", "join")
             )
             assert not put_together or owner in UNBINDABLE.get(str(path.relative_to(ROOT)), set()), f"line {node.lineno}"
+
+
+OF_ALL = (files_and_functions_stay_small, modules_have_names_that_say_something_and_open_with_a_sentence, tasks_are_kept)
+OF_OURS = (
+    *OF_ALL, imports_go_down_only, imports_stand_at_the_top_and_are_absolute, whatever_comes_is_caught_only_at_named_guards,
+    sql_is_never_put_together_from_values,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("top", [*OUR_PACKAGES, *OTHERS])
+def test_every_file_keeps_every_rule(top: str) -> None:
+    kept = itertools.product(sources(top), OF_OURS if top in OUR_PACKAGES else OF_ALL)
+    broken = [f"{path.relative_to(ROOT)}: {rule.__name__.replace('_', ' ')}: {why}" for path, rule in kept if (why := find_reason(rule, (path,)))]
+    assert not broken, "\n".join(broken)
 
 
 # Put together here, so that this file does not hold what it looks for.

@@ -33,6 +33,16 @@ def test_the_names_here_are_those_of_the_evaluators() -> None:
         ("{own: [{name: a, path: a.b}]}", "evaluators.own[0].path", "package.module:function"),
         ("{own: [{name: a, path: 'a:b', timeout_s: 0}]}", "evaluators.own[0].timeout_s", "greater than 0"),
         ("{own: [{name: a, path: 'a:b', share: -1}]}", "evaluators.own[0].share", "from 0 to 1"),
+        ("{own: [{name: drift, path: 'a:b'}]}", "evaluators.own[0].name", "is taken"),
+        ("{agents: [{agent: a}]}", "evaluators.agents[0]", "changes nothing"),
+        ("{agents: [{evaluators: [emptiness], share: 1}]}", "evaluators.agents[0].evaluators", "there are empty, json"),
+        ("{agents: [{evaluators: [drift], timeout_s: 1}]}", "evaluators.agents[0].evaluators", "give it a `share` here"),
+        ("{agents: [{share: 2}]}", "evaluators.agents[0].share", "from 0 to 1"),
+        ("{agents: [{timeout_s: 0}]}", "evaluators.agents[0].timeout_s", "greater than 0"),
+        ("{agents: [{cpu_s_per_minute: 61}]}", "evaluators.agents[0].cpu_s_per_minute", "at most 60"),
+        ("{agents: [{severity: {drift: error}}]}", "evaluators.agents[0].severity.drift", "refusal/refused"),
+        ("{agents: [{severity: {json/NOT: error}}]}", "evaluators.agents[0].severity.json/NOT", "refusal/refused"),
+        ("{agents: [{severity: {json: fatal}}]}", "evaluators.agents[0].severity.json", "one of info, warning, error"),
         ("{drift: {alpha: 0}}", "evaluators.drift.alpha", "0.0001 is one in 10,000"),
         ("{drift: {alpha: 1}}", "evaluators.drift.alpha", "less than 1"),
         ("{drift: {warmup: 49}}", "evaluators.drift.warmup", "50 to 1000"),
@@ -57,3 +67,9 @@ def test_a_schema_must_be_json(tmp_path: Path) -> None:
         parse(f"evaluators: {{expect: [{{schema: {file}}}]}}")
     file.write_text("{}")
     assert parse(f"evaluators: {{expect: [{{schema: {file}}}]}}").evaluators.expect[0].schema == str(file)
+
+
+def test_an_evaluator_of_ones_own_may_be_named_for_an_agent() -> None:
+    text = "{own: [{name: mine, path: 'a:b'}], agents: [{agent: a, evaluators: [mine, drift], share: 0.5, severity: {mine/loud: info}}]}"
+    (manner,) = parse(f"evaluators: {text}").evaluators.agents
+    assert (manner.evaluators, manner.share, manner.severity) == (["mine", "drift"], 0.5, {"mine/loud": "info"})

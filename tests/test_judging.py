@@ -5,7 +5,7 @@ import pytest
 from proxy.config import ConfigError, parse
 from proxy.judging import Judge
 
-UP = "upstreams: {up: {url: 'http://127.0.0.1:1'}, other: {url: 'http://127.0.0.1:1', dialect: anthropic}}\n"
+UP = "upstreams: {up: {url: 'http://127.0.0.1:1'}, other: {url: 'http://127.0.0.1:1', dialect: bedrock}}\n"
 BUDGET = "budgets: [{name: judges, usd: 1, per: day, match: {agent: 'judge-*'}}]\n"
 GOOD = "{name: tone, upstream: up, model: m, rubric: be kind}"
 
@@ -32,7 +32,7 @@ def test_all_of_it_is_read(tmp_path):
         ("{name: json, upstream: up, model: m, rubric: x}", "judges[0].name: is taken"),
         (f"{GOOD}\n  - {GOOD}", "judges[1].name: is taken"),
         ("{name: t, upstream: nowhere, model: m, rubric: x}", "judges[0].upstream: names no configured upstream; known: up, other"),
-        ("{name: t, upstream: other, model: m, rubric: x}", "judges[0].upstream: speaks the dialect anthropic"),
+        ("{name: t, upstream: other, model: m, rubric: x}", "judges[0].upstream: speaks the dialect bedrock"),
         ("{name: t, upstream: up, model: m}", "judges[0].rubric: give either"),
         ("{name: t, upstream: up, model: m, rubric: ' '}", "judges[0].rubric: is empty"),
         ("{name: t, upstream: up, model: m, rubric_file: /no/such}", "judges[0].rubric_file: cannot be read"),

@@ -100,9 +100,9 @@ def test_a_kill_refuses_new_calls_and_breaks_off_those_that_run(tmp_path):
         host = bridge.base.removeprefix("http://")
         running = {agent: http.client.HTTPConnection(host, timeout=30) for agent in ("a", "b")}
         answers = {}
-        for agent, connection in running.items():
+        for (agent, connection), tokens in zip(running.items(), (500, 8), strict=True):  # the one to be broken off does not end by itself meanwhile
             headers = {"Content-Type": "application/json", "x-demo-chunk-delay-ms": "300"}
-            connection.request("POST", f"/a/{agent}/demo/v1/chat/completions", json.dumps({**ASK, "stream": True, "max_tokens": 8}), headers)
+            connection.request("POST", f"/a/{agent}/demo/v1/chat/completions", json.dumps({**ASK, "stream": True, "max_tokens": tokens}), headers)
             answers[agent] = connection.getresponse()
         change(bridge, "/api/orders", {"verb": "kill", "agent": "a", "reason": "loops"})
         wait_until(lambda: call(bridge, "a") == "policy_killed")

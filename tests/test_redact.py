@@ -80,6 +80,14 @@ def test_names_are_cleaned_by_the_secrets_of_the_moment() -> None:
     assert redact.clean(f"my {key}") == "my [redacted]"
 
 
+def test_names_that_come_together_are_cleaned_together_each_for_those_who_presented_what_stands_in_them() -> None:
+    redact, key = Redactor(), "opqrstuvwxyz0123456789"
+    assert redact.clean_all((None, "stop", "", f"m-{key}"), ()) == (None, "stop", "", f"m-{key}")
+    assert redact.clean_all((None, "stop", "", f"m-{key}"), (key,)) == (None, "stop", "", "m-[redacted]")
+    redact.configure([key])
+    assert redact.clean_all((None, "stop", "", f"m-{key}"), ()) == (None, "stop", "", "m-[redacted]"), "also what was asked before"
+
+
 def test_a_line_of_the_log_loses_what_any_caller_presented_and_what_stands_in_a_url() -> None:
     redact, key = Redactor(), "opqrstuvwxyz0123456789"
     redact.note([key, "ollama"])

@@ -111,6 +111,7 @@ def test_no_canary_is_found_in_any_file_line_or_answer(tmp_path: Path, monkeypat
         }
         budgets = [{"name": "each-model", "calls": 1000, "per": "day", "each": ["model", "agent"]}]
         with serve(tmp_path, upstreams=upstreams, capture={"content": True}, budgets=budgets) as bridge:
+            bridge.wait_for_both_planes()
             port = urlsplit(bridge.base).port
             for path, key, headers, body in make_calls(port):
                 canaries.add(key)

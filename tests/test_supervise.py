@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import functools
 import http.client
 import json
 import os
 import random
 import re
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import urllib.error
@@ -25,6 +21,7 @@ from pathlib import Path
 
 from proxy.config import parse
 from proxy.supervise import greet, prepare_state
+from tests.starting import WITHOUT_EXTRAS, give_book
 
 SERVE = [sys.executable, "-m", "proxy.cli", "serve"]
 
@@ -129,24 +126,18 @@ def wait_until(condition: Callable[[], object], seconds: float = 30) -> None:
         time.sleep(0.01)
 
 
-@functools.cache
-def make_book() -> Path:
-    """The price book, compiled once for all that are started here."""
-    path = Path(tempfile.mkdtemp(prefix="prices-"), "prices.json")
-    atexit.register(shutil.rmtree, path.parent)
-    subprocess.run([sys.executable, "-m", "proxy.pricing.compile", str(path)], check=True)
-    return path
-
-
 @contextlib.contextmanager
 def serve(folder: Path, stdin: int | None = None, has_book: bool = True, **settings: object) -> Iterator[Bridge]:
-    """Run `weighbridge serve` until the block ends; it must then stop in order. `has_book`: its price book need not be compiled any more."""
+    """Run `weighbridge serve` until the block ends; it must then stop in order. `has_book`: its price book need not be compiled any more.
+
+    The extras are there only for who asks for a ledger in Redis.
+    """
     path = write_config(folder, **settings)
-    if has_book and not (folder / "state").exists():
-        (folder / "state").mkdir(mode=0o700)
-        shutil.copy(make_book(), folder / "state" / "prices.json")
+    if has_book:
+        give_book(folder)
     log = (folder / "log").open("ab")
-    process = subprocess.Popen([*SERVE, "--config", str(path)], stdin=stdin, stdout=subprocess.PIPE, stderr=log, text=True)
+    environment = {**os.environ, "PYTHONPATH": WITHOUT_EXTRAS} if "ledger" not in settings else None
+    process = subprocess.Popen([*SERVE, "--config", str(path)], env=environment, stdin=stdin, stdout=subprocess.PIPE, stderr=log, text=True)
     assert process.stdout is not None
     try:
         greeting = ""

@@ -22,16 +22,6 @@ PLANES = 4
 CELL = "all.usd@"
 
 
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    folder = tmp_path / "redis"
-    folder.mkdir()
-    server = RedisServer(folder)
-    yield server
-    server.thaw()
-    server.kill()
-
-
 def settings_of(number: int, redis: RedisServer, mode: str, limit_usd: float) -> dict[str, Any]:
     ledger = {"redis": redis.url, "plane": f"plane-{number}", "timeout_s": 1.0}
     return {"prices": PRICES, "budgets": [{"name": "all", "usd": limit_usd, "mode": mode}], "ledger": ledger}
@@ -77,16 +67,6 @@ def check(bridges: list[Bridge], redis: RedisServer, mode: str, limit_usd: float
     return spent
 
 
-@pytest.mark.parametrize("mode", ["enforce", "strict"])
-def test_four_data_planes_and_a_thousand_calls_at_once(tmp_path: Path, redis: RedisServer, mode: str) -> None:
-    limit_usd = worth_of(100)
-    with serve_four(tmp_path, redis, mode, limit_usd) as bridges:
-        statuses = drive_all(bridges, 250, 60)
-        check(bridges, redis, mode, limit_usd)
-    assert statuses[200] >= 60 and statuses[402] + statuses[429] >= 500
-    assert set(statuses) <= {200, 402, 429}
-
-
 def freeze(redis: RedisServer) -> None:
     redis.freeze()
     time.sleep(2.0)
@@ -104,7 +84,7 @@ def kill(redis: RedisServer) -> None:
 
 
 class Four:
-    """Four data planes and their Redis, which is harmed again and again, every time under a limit that leaves room for 300 calls more."""
+    """Four data planes and their Redis, for one test after the other, each under a limit that leaves room for so many calls more."""
 
     def __init__(self, bridges: list[Bridge], redis: RedisServer) -> None:
         self.bridges = bridges
@@ -114,10 +94,10 @@ class Four:
     def count(self, kind: str) -> int:
         return sum(len(bridge.journal(kind)) for bridge in self.bridges)
 
-    def give_room(self) -> None:
-        self.limit_usd += worth_of(300)
+    def give_room(self, calls: int, mode: str) -> None:
+        self.limit_usd += worth_of(calls)
         for number, bridge in enumerate(self.bridges):
-            write_config(bridge.folder, **settings_of(number, self.redis, "strict", self.limit_usd))
+            write_config(bridge.folder, **settings_of(number, self.redis, mode, self.limit_usd))
             assert change(bridge, "/api/reload", {})["changed"] == ["budgets"]
 
 
@@ -134,9 +114,18 @@ def four(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Four]:
         redis.kill()
 
 
+@pytest.mark.parametrize("mode", ["enforce", "strict"])
+def test_four_data_planes_and_a_thousand_calls_at_once(four: Four, mode: str) -> None:
+    four.give_room(100, mode)
+    statuses = drive_all(four.bridges, 250, 60)
+    check(four.bridges, four.redis, mode, four.limit_usd)
+    assert statuses[200] >= 60 and statuses[402] + statuses[429] >= 500
+    assert set(statuses) <= {200, 402, 429}
+
+
 @pytest.mark.parametrize("harm", [freeze, empty, kill])
 def test_whatever_happens_to_redis_in_the_middle(four: Four, harm: Callable[[RedisServer], None]) -> None:
-    four.give_room()
+    four.give_room(300, "strict")
     calls = four.count("call")
     stop, found = threading.Event(), []
     load = threading.Thread(target=lambda: found.append(drive_all(four.bridges, 100_000, 3, stop)))

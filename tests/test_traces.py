@@ -93,6 +93,7 @@ def test_calls_arrive_as_spans(tmp_path: Path, protocol: str) -> None:
         with serve(tmp_path, **settings) as bridge:
             drive(bridge)
             collector.wait_for(lambda one: one.spans, 6)
+            collector.wait_for(lambda one: one.metrics)
             with urllib.request.urlopen(bridge.admin + "/metrics", timeout=20) as response:
                 assert "weighbridge_spans_sent_total 6.0" in response.read().decode()
         check_attempts(*find(collector, "mover"), sent)

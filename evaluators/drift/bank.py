@@ -64,7 +64,7 @@ class Bank:
         """Each value's e-values (known features by bets), and takes the values into the reference; a value not known says nothing."""
         values = values[self.index]
         above = values[:, None] > self.edges
-        cell = np.count_nonzero(above, axis=1)
+        cell = above.sum(axis=1)
         missing = cell == 0
         cell[missing] = 1
         total = self.upto[:, -1]
@@ -86,3 +86,7 @@ class Bank:
     def evidence(self) -> np.ndarray:
         """The mean over the bets of each known feature's sums; while nothing changes its mean is the number of answers watched."""
         return self.sums.sum(axis=1) / self.sums.shape[1]
+
+    def weigh(self, shares: np.ndarray) -> float:
+        """The evidence of all known features by their shares."""
+        return float((shares @ self.sums).sum()) / self.sums.shape[1]

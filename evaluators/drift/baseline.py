@@ -14,9 +14,9 @@ from evaluators.drift.settings import Settings
 from evaluators.drift.tempering import estimate_times
 
 # The parts of the evidence; they sum to one.
-FEATURES_SHARE, FLAGS_SHARE, DIRECTION_SHARE = 0.3, 0.3, 0.4
+FEATURES_SHARE, FLAGS_SHARE, DIRECTION_SHARE = 0.25, 0.45, 0.3
 RECENT_ANSWERS = 200
-# The direction takes the stream for as bursty as this share of the features is at most.
+# The stream is taken for as bursty as this share of the features is at most: one feature's own estimate is too often too low.
 _BURSTY_SHARE = 0.9
 _SLACK, _MOST_STEP = 0.25, 2.0
 # For a feature or flag that never varied: less than this is no step.
@@ -75,14 +75,14 @@ class Baseline:
         deviations = np.sqrt(np.where(known, (self.rows - self.means) ** 2, 0).sum(axis=0) / np.maximum(1, known.sum(axis=0)))
         self.deviations = np.maximum(deviations, _LEAST_DEVIATION)
         times = estimate_times(self.rows[:, self.bank.index])
-        self.bank.powers = 1 / times[:, None]
+        least = float(np.quantile(times, _BURSTY_SHARE))
+        self.bank.powers = 1 / np.maximum(times, least)[:, None]
         self.rates = Rates(self.rows[:, self.features :] > 0, self.weights)
         turned = np.array([self.rates.turn(row > 0) for row in self.rows[:, self.features :]])
         self.rates.powers = 1 / estimate_times(turned.astype(float))[:, None]
         self.rates.lay_out()
         sketched = np.concatenate([self.rows[:, : self.texts], self.sketches], axis=1)
-        varied = times[deviations[self.bank.index] > 0]
-        self.direction = Direction(sketched, float(np.quantile(varied, _BURSTY_SHARE)) if len(varied) else 1.0)
+        self.direction = Direction(sketched, self.texts, least)
         self.rows, self.sketches = self.rows[:0].copy(), self.sketches[:0].copy()  # a mere slice would keep all of it
 
     def weigh_features(self) -> np.ndarray:
@@ -102,7 +102,7 @@ class Baseline:
         """The evidence by theory and the calibrated one, 0 while learning."""
         if self.direction is None:
             return 0.0, 0.0
-        shared = float(self.shares @ self.bank.evidence() + FLAGS_SHARE * (self.rates.weights @ self.rates.evidence()))
+        shared = self.bank.weigh(self.shares) + FLAGS_SHARE * float(self.rates.weights @ self.rates.evidence())
         paid, bare = (DIRECTION_SHARE * self.direction.evidence()).tolist()
         return shared + paid, shared + bare
 
@@ -113,13 +113,15 @@ class Baseline:
 
     def find_start(self) -> int:
         """The answer at which the strongest evidence began."""
-        if self.is_spread():
-            return self.answers - self.direction.find_start()
-        features, flags = self.weigh_features(), self.weigh_flags()[:-1]
-        column = self.bank.index[features.argmax()] if features.max() > flags.max() else self.features + flags.argmax()
         number = min(self.answers - self.settings.warmup, RECENT_ANSWERS)
-        values = self.recent[(self.answers - 1 - np.arange(number)) % RECENT_ANSWERS, column].astype(float)
-        steps = np.nan_to_num((values - self.means[column]) / self.deviations[column]).clip(-_MOST_STEP, _MOST_STEP)
+        rows = self.recent[(self.answers - 1 - np.arange(number)) % RECENT_ANSWERS].astype(np.float32)
+        if self.is_spread():
+            steps = self.direction.rate(rows[:, : self.texts])
+        else:
+            features, flags = self.weigh_features(), self.weigh_flags()[:-1]
+            column = self.bank.index[features.argmax()] if features.max() > flags.max() else self.features + flags.argmax()
+            steps = np.nan_to_num((rows[:, column] - self.means[column]) / self.deviations[column])
+        steps = steps.clip(-_MOST_STEP, _MOST_STEP)
         # The largest sum of the newest steps, up or down, less a quarter of a deviation each (CUSUM; Page 1954).
         ends = [np.cumsum(side * steps - _SLACK) for side in (1, -1)]
         return self.answers - int(max(ends, key=np.max).argmax())

@@ -11,13 +11,13 @@ from evaluators.drift.reading import Reading
 from evaluators.drift.words import STYLE_WORDS
 
 END_BYTES = 24
-_TRIGRAM_BITS, _END_BITS = 8, 5
+_TRIGRAM_BITS, _END_BITS = 7, 5
 _TRIGRAMS, _ENDS = 1 << _TRIGRAM_BITS, 1 << _END_BITS
 # Three odd constants of multiplicative hashing (Knuth, The Art of Computer Programming 3, 6.4).
 _MULTIPLIERS = (np.uint32(0x9E3779B1), np.uint32(0x85EBCA77), np.uint32(0xC2B2AE3D))
 _WORD_BITS = 32
 # One byte a figure: the square root of a rate, in steps that leave the common ones below 255.
-_TRIGRAM_SCALE = 24.0
+_TRIGRAM_SCALE = 20.0
 _WORD_SCALE = 48.0
 _END_SCALE = 32
 

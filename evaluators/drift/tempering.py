@@ -31,13 +31,13 @@ def estimate_times(values: np.ndarray) -> np.ndarray:
     return _judge(products / np.where(variance > 0, variance, 1.0), len(values))
 
 
-def estimate_time(centred: np.ndarray) -> float:
-    """The same of one series whose mean is zero; faster."""
-    products = np.correlate(centred, centred, "full")[len(centred) :][: _LAGS - 1]
-    return float(_judge(products / max(centred @ centred, np.finfo(float).tiny), len(centred)))
+def estimate_row_times(centred: np.ndarray) -> np.ndarray:
+    """The same of a few series (rows) whose means are zero; faster."""
+    products = np.array([np.correlate(np.append(row, np.zeros(_LAGS - 1)), row, "valid") for row in centred]).T
+    return _judge(products[1:] / np.maximum(products[0], np.finfo(float).tiny), centred.shape[1])
 
 
 def _judge(rho: np.ndarray, number: int) -> np.ndarray:
     chance = 2 * np.sqrt((_WEIGHTS**2).sum() / number)
     excess = 2 * _WEIGHTS @ rho
-    return np.clip(np.where(excess > _BELIEVED * chance, 1 + excess, 1.0), 1.0, _MOST)
+    return np.minimum(np.maximum(np.where(excess > _BELIEVED * chance, 1 + excess, 1.0), 1.0), _MOST)

@@ -20,6 +20,7 @@ from proxy.controlplane import page, show
 from proxy.controlplane.answers import REPORTS, answer
 from proxy.controlplane.balances import Balances
 from proxy.controlplane.door import NotDone
+from proxy.controlplane.fleet import Standing, add_silence
 from proxy.controlplane.metrics import Metrics
 from proxy.controlplane.reports import BadQuestion, Report
 from proxy.controlplane.samples import SampleReceiver
@@ -57,7 +58,9 @@ class Admin:
         parts: Sequence[Callable[[web.Application], None]] = (),
         may_name: Callable[[str | None], bool] | None = None,
         list_alerts: Callable[[], Report] | None = None,
+        find_agent: Callable[[str], Standing | None] | None = None,
     ) -> None:
+        self._find_agent = find_agent  # how an agent stands
         self._list_alerts = list_alerts
         self._may_name = may_name or make_check("127.0.0.1")
         self._keeper = keeper
@@ -122,7 +125,10 @@ class Admin:
         def query(sql: str, values: Sequence[Any]) -> tuple[list[str], list[tuple]]:
             return self._keeper.store.query(sql, values)  # whoever asks nothing needs no database
 
-        return answer(query, name, asked, self._clock_ns(), self._balances.read)
+        made = answer(query, name, asked, self._clock_ns(), self._balances.read)
+        if name == "agents" and self._find_agent is not None:
+            return add_silence(made, self._find_agent, self._clock_ns())
+        return made
 
     async def show_index(self, _: web.Request) -> web.Response:
         parts = await asyncio.get_running_loop().run_in_executor(self._threads, self._make_parts)

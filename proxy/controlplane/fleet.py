@@ -25,7 +25,7 @@ import msgspec
 from proxy.controlplane.cadence import DAY_S, GONE_S, HOUR_S, Cadence, measure
 from proxy.controlplane.events import Weighed
 from proxy.controlplane.history import read_agents, read_hours, read_open_tasks, read_pauses, read_task_calls
-from proxy.controlplane.reports import Query
+from proxy.controlplane.reports import Query, Report
 from proxy.controlplane.store import QueryTooLong, StoreAway
 from proxy.observing import Fleet as Settings
 
@@ -243,3 +243,14 @@ class Fleet:
         if now_s <= since_s:
             return agent.limit_s
         return agent.limit_s + (now_s - since_s) - measure(since_s, now_s, agent.quiet)
+
+
+def add_silence(made: Report, find: Callable[[str], Standing | None], now_ns: int) -> Report:
+    """The inventory, with how long each agent has been silent, how long it may be, and whether that is too long."""
+    name, rows = made.columns.index("agent"), []
+    for row in made.rows:
+        one = find(row[name])
+        silence = None if one is None else max(0, now_ns - int(one.last_s * 1e9))
+        limit = None if one is None or one.limit_s is None else int(one.limit_s * 1e9)
+        rows.append([*row, silence, limit, None if limit is None else one.is_silent])
+    return msgspec.structs.replace(made, columns=[*made.columns, "silence_ns", "silence_limit_ns", "is_silent"], rows=rows)

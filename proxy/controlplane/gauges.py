@@ -20,7 +20,7 @@ from proxy.controlplane.metrics.pulse import collect_pulse
 from proxy.controlplane.samples import SampleReceiver
 from proxy.controlplane.show import write_scope
 from proxy.footprint import Footprint, measure
-from proxy.record import Pulse
+from proxy.pulse import Pulse
 from proxy.toll.terms import UNITS, Balance
 
 MAX_ACCOUNTS = 200

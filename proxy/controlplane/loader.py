@@ -1,4 +1,4 @@
-"""The loader's thread: opens the store, steps the journal into it, prunes the journal, and recovers when the store fails.
+"""The loader's thread: opens the store, steps the journal into it, prunes the journal and the store, and recovers when the store fails.
 
 A failure that time can mend (the disk is full, another process holds the file) is waited out. One that repeats three times is taken
 for a broken database: it is set aside and made again from the journal. Traffic never notices.
@@ -25,6 +25,8 @@ from proxy.controlplane.store import DENIED, Keeper, Store
 log = logging.getLogger("weighbridge.loader")
 _PAUSE_S = 1.0
 _PRUNE_EVERY_S = 60.0
+_FORGET_EVERY_S = 3600.0
+_DAY_NS = 86_400_000_000_000
 _FAILURES = 3
 
 
@@ -54,6 +56,8 @@ class Loader:
         self.keeper = Keeper(config.database, self.stopping.wait)
         self.failures = 0
         self._journal = config.journal
+        self._retain = config.retain
+        self._forgot = float("-inf")
         self._observers = observers
         self._content = content
         self._verdicts: deque[Row] = deque() if verdicts is None else verdicts
@@ -68,6 +72,10 @@ class Loader:
         self._turn = threading.Condition()
         self._begun = 0  # steps
         self._done = 0  # the last step that has ended
+
+    def configure(self, config: Config) -> None:
+        """Keep rows for another time."""
+        self._retain = config.retain
 
     def stop(self) -> None:
         """Load what is left and end."""
@@ -112,6 +120,7 @@ class Loader:
             if time.monotonic() - self._pruned > _PRUNE_EVERY_S:
                 self.reader.prune(store, time.time(), self._journal.retain_days, self._journal.retain_bytes)
                 self._pruned = time.monotonic()
+                self.forget(store, time.time_ns())
             if not (self._is_ready or self.reader.is_behind):
                 self._is_ready = True
                 self._ready(store)
@@ -120,6 +129,15 @@ class Loader:
                     return
                 self._wake.wait(_PAUSE_S)
                 self._wake.clear()
+
+    def forget(self, store: Store, now_ns: int) -> None:
+        """Once an hour: delete the verdicts and the content that are too old."""
+        if self._pruned - self._forgot < _FORGET_EVERY_S:
+            return
+        self._forgot = self._pruned
+        for table, days in (("verdicts", self._retain.verdicts_days), ("content", self._retain.content_days)):
+            if days and (rows := store.forget(table, now_ns - int(days * _DAY_NS))):
+                log.info("%d rows of the table %s were older than %g days and are deleted", rows, table, days)
 
     def _observe(self, weighed: list[Weighed]) -> None:
         for observe in self._observers:

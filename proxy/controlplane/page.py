@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from proxy.controlplane import show
 from proxy.controlplane.reports import DIMENSIONS, Report
-from proxy.record import Pulse
+from proxy.pulse import Pulse
 
 _LINKS = (
     ("/api/report?by=agent,model&since=24h", "calls, tokens, cost and times by any of the recorded names"),

@@ -47,7 +47,7 @@ from proxy.controlplane.quarantine import Quarantines
 from proxy.controlplane.reloader import Reloader
 from proxy.controlplane.review.desk import ReviewDesk
 from proxy.controlplane.review.queue import Queue
-from proxy.controlplane.samples import SampleReceiver, bind
+from proxy.controlplane.samples import SampleReceiver
 from proxy.controlplane.settlement import Precedence, Settlement, make_price
 from proxy.controlplane.store import Store
 from proxy.controlplane.streams.change import make_drift_change
@@ -55,9 +55,11 @@ from proxy.controlplane.streams.gauges import DriftGauges
 from proxy.controlplane.streams.listing import list_drift
 from proxy.controlplane.streams.streams import Streams
 from proxy.hosts import make_check
+from proxy.inspecting import DRIFT
 from proxy.log import open_log, redact_log
 from proxy.pricing.providers import Providers, load_book
 from proxy.redact import Redactor
+from proxy.samplesocket import bind
 from proxy.token import make_token
 
 log = logging.getLogger("weighbridge.controlplane")
@@ -69,11 +71,13 @@ MakeExporter = Callable[[Config, str, Callable[[], Iterable[Metric]]], Any]  # o
 class ControlPlane:
     """All parts of the control plane, wired."""
 
-    def __init__(self, config: Config, config_path: str | None, calls: str = "", make_exporter: MakeExporter | None = None) -> None:
+    def __init__(
+        self, config: Config, config_path: str | None, calls: str = "", samples: socket.socket | None = None, traces: MakeExporter | None = None
+    ) -> None:
         config.journal_dir.mkdir(parents=True, exist_ok=True)
         self.stopping = threading.Event()
         self.metrics = Metrics(config.upstreams, find_version(), config.metrics)
-        self.receiver = SampleReceiver(bind(config.sample_socket))
+        self.receiver = SampleReceiver(samples or bind(config.sample_socket))
         self.journal = JournalWriter(config.journal_dir, config.journal.segment_bytes)
         redact = make_redactor(config)
         book, precedence = load_book(config), Precedence()
@@ -81,8 +85,8 @@ class ControlPlane:
         self.fleet = Fleet(config.fleet)
         self.inspector = Inspector(config.evaluators)
         self.streams = Streams(config.evaluators.drift, config.drift, self.journal)
-        self.inspector.listeners.append(self.streams.watch)
-        self.exporter = make_exporter(config, find_version(), self.metrics.collect) if make_exporter is not None else None
+        self.inspector.listeners.append(self.inspector.thin(DRIFT, self.streams.watch))
+        self.exporter = traces(config, find_version(), self.metrics.collect) if traces is not None else None
         self.desk = Desk(config.orders, self.journal, config.identity.keys)
         self.queue = Queue(config.review, self.journal, redact, decided=self.desk.list_ruled())
         self.inspector.listeners.append(self.queue.listen)
@@ -112,22 +116,28 @@ class ControlPlane:
         self.reloader = Reloader(config_path, config, self.desk, self.take)
         instance = f"{config.admin.host}:{config.admin.port}"
         self.notifier = Notifier(config.notify, config.notices, instance, self.metrics.collect, os.environ)
+        self._threads: dict[str, threading.Thread] = {}
+        self._tell_metrics()
+        if self.exporter is not None:
+            self._tell_spans(Events(self.exporter.evaluation))
+
+    def _tell_metrics(self) -> None:
         self.metrics.gauges += [
             make_gauges(self.loader, self.receiver, self.estimator),
             make_budget_gauges(self.balances),
             make_fleet_gauges(self.fleet, self.metrics.agents),
+            self.quarantines.collect,
             self.inspector.tally.collect,
             DriftGauges(self.streams, self.metrics.agents).collect,
             self.queue.collect,
             self.steering.collect,
             self.notifier.collect,
         ]
-        if self.exporter is not None:
-            self.metrics.gauges.append(self.exporter.collect)
-            events = Events(self.exporter.evaluation)
-            self.inspector.listeners.append(events.tell_verdicts)
-            self.streams.hearers.append(events.tell_alarm)
-        self._threads: dict[str, threading.Thread] = {}
+
+    def _tell_spans(self, events: Events) -> None:
+        self.metrics.gauges.append(self.exporter.collect)
+        self.inspector.listeners.append(events.tell_verdicts)
+        self.streams.hearers.append(events.tell_alarm)
 
     def _query(self, sql: str, values: Sequence[Any]) -> tuple[list[str], list[tuple]]:
         return self.loader.keeper.store.query(sql, values)
@@ -161,6 +171,7 @@ class ControlPlane:
             "guests": lambda: self.inspector.run_guests(self.stopping),
             "reviews": lambda: self.queue.run(self.receiver.held, self.stopping),
             "fleet": lambda: self.fleet.run(self._query, self.stopping),
+            "quarantines": lambda: self.quarantines.run(self.stopping),
             "notices": lambda: self.notifier.run(self.stopping),
         }
         if self.exporter is not None:
@@ -182,6 +193,7 @@ class ControlPlane:
         self.bench.configure(config, redact)
         self.estimator.configure(config, book, redact)
         self.queue.configure(config.review, redact)
+        self.loader.configure(config)
         if self.exporter is not None:
             self.exporter.know(config)
         self.settlement.configure(make_price(book, Providers(book, config.upstreams)))
@@ -199,7 +211,7 @@ class ControlPlane:
     def stop(self) -> None:
         """Let the estimator write what it has, then load what is left, then send what is left."""
         self.stopping.set()
-        for name in ("samples", "estimator", "inspector", "guests", "reviews", "steering", "fleet", "notices", "streams"):
+        for name in ("samples", "estimator", "inspector", "guests", "reviews", "steering", "fleet", "notices", "streams", "quarantines"):
             self._threads[name].join(_DRAIN_S / 2)
         self.streams.save(_DRAIN_S / 2)
         self.journal.close()
@@ -225,9 +237,7 @@ def find_version() -> str:
         return ""
 
 
-async def run(
-    config: Config, config_path: str | None, admin: socket.socket, lifeline: int | None, calls: str, make_exporter: MakeExporter | None
-) -> None:
+async def run(config: Config, admin: socket.socket, lifeline: int | None, make_plane: Callable[[], ControlPlane]) -> None:
     """Serve until SIGTERM, SIGINT, the end of the parent or of a thread."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -235,7 +245,7 @@ async def run(
         loop.add_signal_handler(number, stop.set)
     if lifeline is not None:
         loop.add_reader(lifeline, stop.set)
-    plane = ControlPlane(config, config_path, calls, make_exporter)
+    plane = make_plane()
     threads, desk = ThreadPoolExecutor(_REPORT_THREADS, thread_name_prefix="report"), plane.desk_thread
     loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(desk, plane.reloader.reload_by_signal))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # one that came until now has waited
@@ -253,6 +263,7 @@ async def run(
         parts=parts,
         may_name=may_name,
         list_alerts=plane.notifier.list_alerts,
+        find_agent=plane.fleet.find,
     )
     application = admin_port.build()
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
@@ -273,11 +284,15 @@ def main(make_exporter: MakeExporter | None = None) -> None:
     parser.add_argument("--admin", type=int, required=True, help="file descriptor of the listening socket of the admin port")
     parser.add_argument("--calls", default="", help="the data plane's URL, for judges")
     parser.add_argument("--lifeline", type=int, help="file descriptor that ends with the parent")
+    parser.add_argument("--samples", type=int, help="file descriptor of the sample socket; without it one is bound")
     options = parser.parse_args()
     open_log()
     os.set_inheritable(options.admin, False)
-    admin, source = socket.socket(fileno=options.admin), options.source or options.config
-    uvloop.run(run(load(options.config), source, admin, options.lifeline, options.calls, make_exporter))
+    config = load(options.config)
+    is_there = options.samples is not None and config.sample_socket.is_socket()  # somebody may have removed it since
+    admin, samples = socket.socket(fileno=options.admin), socket.socket(fileno=options.samples) if is_there else None
+    source = options.source or options.config
+    uvloop.run(run(config, admin, options.lifeline, lambda: ControlPlane(config, source, options.calls, samples, make_exporter)))
 
 
 if __name__ == "__main__":

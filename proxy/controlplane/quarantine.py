@@ -9,22 +9,31 @@ the column `quarantined` by what holds when it is asked.
 
 from __future__ import annotations
 
+import logging
 import secrets
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import duckdb
 import msgspec
+from prometheus_client.core import GaugeMetricFamily, Metric
 
 from proxy.controlplane.changes import ANYONE, check_text
 from proxy.controlplane.door import Change, NotDone, read_body
 from proxy.controlplane.journal_writer import JournalWriter
 from proxy.controlplane.reports import MAX_ROWS, BadQuestion, Query, Report, make_limit, parse_time, run
+from proxy.controlplane.store import QueryTooLong, StoreAway
 from proxy.reviewed import QuarantineEvent
 
+log = logging.getLogger("weighbridge.quarantine")
 DIMENSIONS = ("agent", "task", "model", "upstream")
-MOST = 50  # that hold at the same time, for each report looks at all of them for each call
+MOST = 50  # that hold at the same time: a report over a million calls takes 0.035 s more for each of them (DuckDB, one thread)
 _HOLDING = "SELECT name FROM quarantines WHERE NOT lifted AND name NOT IN (SELECT name FROM quarantines WHERE lifted)"
+_COUNT = "SELECT count(*) FROM calls_now WHERE quarantined"
+_LOOK_S = 60.0  # from one count of the calls to the next, and longer where counting takes long:
+_REST = 20.0  # … so many times what it took
 _LIST = (
     'SELECT q.name, q.since_ns, q.until_ns, q.agent, q.task, q.model, q.upstream, q.reason, q."by", q.at_ns, l."by" AS lifted_by '
     'FROM quarantines q LEFT JOIN quarantines l ON l.name = q.name AND l.lifted WHERE NOT q.lifted ORDER BY l."by" IS NOT NULL, q.at_ns DESC'
@@ -55,6 +64,31 @@ class Quarantines:
         self._catch_up = catch_up
         self._journal = journal
         self._clock_ns = clock_ns
+        self._marked: tuple[int, int] | None = None  # quarantines that hold, and the calls in them, as they were counted last
+
+    def run(self, stopping: threading.Event, clock: Callable[[], float] = time.monotonic) -> None:
+        """Count the calls in quarantine until told to stop."""
+        rest_s = 1.0  # for the database to be there
+        while not stopping.wait(rest_s):
+            started_s = clock()
+            is_done = self.count()
+            rest_s = max(_LOOK_S if is_done else 1.0, _REST * (clock() - started_s))
+
+    def count(self) -> bool:
+        """Count them; whether the database could be asked."""
+        try:
+            held = len(self._query(_HOLDING, [])[1])
+            self._marked = (held, self._query(_COUNT, [])[1][0][0] if held else 0)
+        except (duckdb.Error, QueryTooLong, StoreAway) as error:
+            log.info("the calls in quarantine could not be counted: %s", str(error).splitlines()[0])
+            return False
+        return True
+
+    def collect(self) -> Iterator[Metric]:
+        """What was counted last; nothing before that."""
+        if self._marked is not None:
+            yield GaugeMetricFamily("weighbridge_quarantines", "Quarantines that hold.", self._marked[0])
+            yield GaugeMetricFamily("weighbridge_quarantined_calls", "Calls that are in quarantine.", self._marked[1])
 
     @property
     def changes(self) -> list[Change]:

@@ -13,36 +13,21 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 
-from proxy.record import Pulse, Sample
+from proxy.pulse import Pulse
+from proxy.record import Sample
 from proxy.reviewed import Held
 
 log = logging.getLogger("weighbridge.samples")
 _MOST_BYTES = 256 * 1024
-_RECEIVE_BUFFER = 4 * 1024 * 1024
+_WAIT_S = 0.5
 _LAGS = 60  # pulses, one a second
 _decode_samples = msgspec.msgpack.Decoder(list[Sample]).decode
 _decode_pulse = msgspec.msgpack.Decoder(Pulse).decode
 _decode_held = msgspec.msgpack.Decoder(Held).decode
 _MOST_HELD = 1000
-
-
-def bind(path: Path) -> socket.socket:
-    """A datagram socket at `path`; one that a dead process left there is removed."""
-    path.unlink(missing_ok=True)
-    receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    try:
-        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-        receiver.bind(str(path))
-        path.chmod(0o600)
-    except OSError:
-        receiver.close()
-        raise
-    receiver.settimeout(0.5)
-    return receiver
 
 
 class SampleReceiver:
@@ -74,6 +59,7 @@ class SampleReceiver:
 
     def run(self, stopping: threading.Event) -> None:
         """Receive until told to stop."""
+        self._socket.settimeout(_WAIT_S)
         while not stopping.is_set():
             try:
                 datagram = self._socket.recv(_MOST_BYTES)

@@ -31,6 +31,7 @@ _OPTIONS = {
 }
 _UNREADABLE = (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.OutOfRangeException)
 _BUSY = ("Could not set lock", "Conflicting lock")
+_FORGET = {"verdicts": "DELETE FROM verdicts WHERE at_ns < ?", "content": "DELETE FROM content WHERE at_ns < ?"}
 DENIED = ("Permission denied", "No space left", "Read-only file system", "Too many open files", "Cannot open file", "Input/output error")
 
 
@@ -181,6 +182,10 @@ class Store:
         appender = self._writer.appender("verdicts")
         appender.append_rows(rows)
         appender.flush()
+
+    def forget(self, table: str, before_ns: int) -> int:
+        """Delete the rows of `verdicts` or `content` that were written before. How many there were."""
+        return self._writer.execute(_FORGET[table], [before_ns]).fetchall()[0][0]
 
     def query(self, sql: str, values: Sequence[Any] = (), limit_s: float = 30.0) -> tuple[list[str], list[tuple]]:
         """(column names, rows) of one of our own statements. Raises `QueryTooLong`, `duckdb.Error`."""

@@ -79,11 +79,11 @@ class Admission:
 
     async def admit(self, call: Call, body: bytes | None, target: str) -> tuple[bytes | None, str]:
         """Let a call through: its body and target, rewritten where a budget says so. Raises `Refusal`."""
-        subject = make_subject(call)
-        self.orders.check(subject)
+        if self.orders.holds_some:
+            self.orders.check(make_subject(call))
         if self.is_idle or not may_cost(call):
             return body, target
-        passage = Passage(call, body, target, subject, self.weigher.estimate(call))
+        passage = Passage(call, body, target, make_subject(call), self.weigher.estimate(call))
         await self._enter(passage)
         if not self.ledger.is_empty:
             try:

@@ -79,7 +79,8 @@ class Attempt:
             if self._failure is None:
                 self._pass()
         else:
-            self._judge = open_judge(self.call, head, route.judged, is_guarded=route.lane.upstream.stall.idle_s > 0)
+            is_guarded = route.lane.upstream.stall.idle_s > 0
+            self._judge = open_judge(self.call, head, route.judged, is_guarded=is_guarded, request=route.content)
             if self._judge is None:
                 self._pass()
 

@@ -19,7 +19,7 @@ from proxy.dataplane.admission import Admission
 from proxy.dataplane.attempt import Attempt
 from proxy.dataplane.forward import make_head, send_stream
 from proxy.dataplane.gated import GatedRelay
-from proxy.dataplane.headers import Head, drop_coding, drop_key, put_key
+from proxy.dataplane.headers import Head, drop_coding, drop_key, put_key, write_lines
 from proxy.dataplane.hedge import hedge, may_hedge
 from proxy.dataplane.holding import Holding
 from proxy.dataplane.identify import Identifier
@@ -44,7 +44,8 @@ class Carrier:
 
     def __init__(
         self, limits: Limits, identifier: Identifier, journal: JournalWriter, settler: Settler,
-        admission: Admission, is_stopping: Callable[[], bool], holding: Holding, propagates: bool = False,
+        admission: Admission, is_stopping: Callable[[], bool], holding: Holding,
+        choose: Callable[[Call, bytes], None], propagates: bool = False,
     ) -> None:  # fmt: skip
         self.opened = 0
         self.in_flight: set[Carrying] = set()
@@ -55,6 +56,7 @@ class Carrier:
         self.admission = admission
         self.is_stopping = is_stopping
         self._holding = holding
+        self._choose = choose
         self._propagates = propagates  # whether upstreams are given a traceparent of ours
 
     async def carry(self, sending: Sending, route: Route) -> None:
@@ -86,10 +88,10 @@ class Carrier:
         call, edge = sending.call, sending.edge
         route.enter()
         await self.admission.admit_socket(call)
-        wire = self._make_head(sending, route, sending.head, b"", [b"Connection: Upgrade", b"Upgrade: websocket"])
+        wire = self._make_head(sending, route, sending.head, b"", b"Connection: Upgrade\r\nUpgrade: websocket\r\n")
         route.start()
         connection = await sending.pools[call.upstream].take()
-        tunnel = Tunnel(call, edge, connection, self.settle, self.open, new_id, self.admission)
+        tunnel = Tunnel(call, edge, connection, self.settle, self.open, new_id, self.admission, self._choose)
         self._take_up(sending, tunnel)
         self._note_sent(sending)
         connection.start(tunnel, call.method, wire, upgrade=True)
@@ -140,12 +142,12 @@ class Carrier:
             route.is_moved = False
         if sending.changed is not sending.content:
             body, head = sending.changed, drop_coding(head)
-        extra: list[bytes] = []
+        extra = b""
         if body is None:
             length = head.fields.get("content-length")
-            extra = [b"Transfer-Encoding: chunked" if length is None else b"Content-Length: " + length.encode("latin-1")]
+            extra = b"Transfer-Encoding: chunked\r\n" if length is None else b"Content-Length: %b\r\n" % length.encode("latin-1")
         elif body or "content-length" in head.fields:
-            extra = [b"Content-Length: %d" % len(body)]
+            extra = b"Content-Length: %d\r\n" % len(body)
         wire = self._make_head(sending, route, head, body, extra)
         sending.wire = wire + body if body else wire
 
@@ -212,7 +214,7 @@ class Carrier:
             return MeteredRelay(call, edge, connection, settle, meter, keep_alive=keep_alive, http_1_0=http_1_0)
         return Relay(call, edge, connection, settle, keep_alive=keep_alive, http_1_0=http_1_0)
 
-    def _make_head(self, sending: Sending, route: Route, head: Head, body: bytes | None, extra: list[bytes]) -> bytes:
+    def _make_head(self, sending: Sending, route: Route, head: Head, body: bytes | None, extra: bytes) -> bytes:
         """The bytes of the upstream request's head. Raises `Refusal` policy_no_upstream_key."""
         call, target, forward = sending.call, sending.target, head.forward
         if self._propagates:
@@ -232,7 +234,7 @@ class Carrier:
         pool = sending.pools[call.upstream]
         if route.lane.signer is not None:
             forward = route.lane.signer.sign(call.method, pool.origin + target, forward, body or b"")
-        return make_head(call.method, pool, target, forward, extra)
+        return make_head(call.method, pool, target, head.lines if forward is head.forward else write_lines(forward), extra)
 
     def _settle_apart(self, failure: Failure, call: Call) -> None:
         """Settle an attempt that is given up and may be billed, under an id of its own; nothing of it is the call's any more."""

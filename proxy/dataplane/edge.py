@@ -43,7 +43,7 @@ class Paced(Protocol):
 class Edge(RequestHandler):
     """One client connection."""
 
-    __slots__ = ("_address", "_held", "_watch", "loop", "relay", "tunnel", "wire")
+    __slots__ = ("_address", "_held", "_watch", "loop", "meeting", "relay", "tunnel", "wire")
 
     def __init__(self, watch: Watch, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -52,6 +52,7 @@ class Edge(RequestHandler):
         self._address = ""
         self.wire: asyncio.Transport | None = None  # aiohttp forgets its own as soon as it closes it, though there may be bytes left in it
         self._held = b""  # a request head that has not fully arrived
+        self.meeting: Any = None  # a `Meeting`: what the newest head told
         self.relay: Paced | None = None
         self.tunnel: Callable[[bytes], None] | None = None
 
@@ -200,6 +201,11 @@ class Edge(RequestHandler):
         self._watch.stalled(self)
         if self.relay is not None:
             self.relay.client_paused(True)
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """aiohttp asks this of every body that has been read, and parses once more; which has a sense only where reading was paused."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
 
     def resume_writing(self) -> None:
         super().resume_writing()

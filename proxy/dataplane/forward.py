@@ -10,7 +10,6 @@ import msgspec
 
 from proxy.call import Call
 from proxy.config import Limits
-from proxy.dataplane.headers import Headers
 from proxy.dataplane.relay import Relay
 from proxy.dataplane.request import Request
 from proxy.dataplane.tunnel import Tunnel
@@ -24,12 +23,12 @@ _SMALL_BYTES = 1024 * 1024  # that any body may unpack to
 _KEPT_BYTES = 64 * 1024  # of each end of a body that is streamed through: where a form's `model` field stands
 
 
-def make_head(method: str, pool: Pool, target: str, headers: Headers, extra: list[bytes]) -> bytes:
-    """The bytes of an upstream request's head."""
-    path = pool.base_path + target.encode("utf-8", "surrogateescape") or b"/"
-    lines = [b"%b %b HTTP/1.1" % (method.encode(), path if path.startswith(b"/") else b"/" + path), b"Host: " + pool.authority]
-    lines += [name + b": " + value for name, value in headers]
-    return b"\r\n".join(lines + extra) + b"\r\n\r\n"
+def make_head(method: str, pool: Pool, target: str, lines: bytes, extra: bytes) -> bytes:
+    """The bytes of an upstream request's head; `lines` and `extra` are headers, as they are written."""
+    path = pool.base_path + target.encode("utf-8", "surrogateescape")
+    if not path.startswith(b"/"):
+        path = b"/" + path
+    return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b\r\n" % (method.encode(), path, pool.authority, lines, extra)
 
 
 class Pace:
@@ -62,12 +61,15 @@ class Pace:
 
 async def read_body(request: Request, limits: Limits) -> bytes:
     """The whole request body, as it came. Raises `Refusal` caller_body_too_large or caller_too_slow."""
+    content = request.content
+    if content.is_eof():
+        body = content.read_nowait(-1) if request.body_exists else b""
+        if len(body) > limits.body_bytes:
+            raise _too_large(limits.body_bytes)
+        return body
     announced = request.content_length
     if announced is not None and announced > limits.body_bytes:
         raise _too_large(limits.body_bytes)
-    content = request.content
-    if content.is_eof():
-        return content.read_nowait(-1) if request.body_exists else b""
     pieces: list[bytes] = []
     size, pace = 0, Pace(request, limits)
     while piece := await pace.read():
@@ -83,13 +85,11 @@ def _too_large(limit: int) -> Refusal:
     return Refusal("caller_body_too_large", text)
 
 
-async def decode_body(body: bytes, coding: str | None, limit: int) -> bytes | None:
+async def decode_body(body: bytes, coding: str, limit: int) -> bytes | None:
     """A readable copy of a body; None if it cannot be decoded (which is the upstream's to judge), or grows as only bombs do.
 
     Unpacking happens in a thread: a small bomb may unpack to `limit` bytes, and no other call waits for that.
     """
-    if not coding or coding == "identity":
-        return body
     return await asyncio.to_thread(_unpack, body, coding, min(limit, _MOST_RATIO * len(body) + _SMALL_BYTES))
 
 

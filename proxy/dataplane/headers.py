@@ -75,10 +75,16 @@ def _judge_response(name: bytes) -> _Name:
 
 
 class Head(msgspec.Struct, frozen=True, gc=False):
-    """A request's head: what to forward, and the fields we read, by lower-case name (the last of repeated ones)."""
+    """A request's head: what to forward, also as it is written, and the fields we read, by lower-case name (the last of repeated ones)."""
 
     forward: Headers
+    lines: bytes
     fields: dict[str, str]
+
+
+def write_lines(headers: Headers) -> bytes:
+    """Headers as they are written."""
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
 def read_head(raw: tuple[tuple[bytes, bytes], ...], version: tuple[int, int] = (1, 1)) -> Head:
@@ -106,12 +112,13 @@ def read_head(raw: tuple[tuple[bytes, bytes], ...], version: tuple[int, int] = (
     connection = fields.pop("connection", None)
     if connection is not None:
         forward = drop_named(forward, connection)
-    return Head(forward, fields)
+    return Head(forward, write_lines(forward), fields)
 
 
 def drop_coding(head: Head) -> Head:
     """The head of a request whose body is sent on decoded."""
-    return Head([(name, value) for name, value in head.forward if name.lower() != b"content-encoding"], head.fields)
+    forward = [(name, value) for name, value in head.forward if name.lower() != b"content-encoding"]
+    return Head(forward, write_lines(forward), head.fields)
 
 
 def drop_named(headers: Headers, connection: str) -> Headers:

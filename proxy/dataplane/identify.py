@@ -112,19 +112,21 @@ class Identifier:
         self._redact = redact or Redactor()
         self._salt = config.salt
         self._teams = config.teams
+        self.generation = 0  # of the config and the keys that identities are made by
         self._hashes: dict[str, str] = {}  # bounded; a proxy sees few keys, again and again
 
     def configure(self, config: IdentityConfig, auth: Auth, orders: Orders) -> None:
         """Take a changed config, and keys that were issued or revoked."""
+        self.generation += 1
         self.keys.configure(config.keys, auth, orders)
         if config.salt != self._salt:
             self._hashes.clear()
         self._salt = config.salt
         self._teams = config.teams
 
-    def admit(self, place: Place, fields: dict[str, str], secret: str | None, now_ns: int) -> None:
-        """Let a caller pass by its virtual key. Raises `Refusal` as `Keys.admit` does."""
-        self.keys.admit((place.agent, _short(fields.get("x-agent-id"))), fields, secret, now_ns)
+    def admit(self, place: Place, fields: dict[str, str], secret: str | None, now_ns: int) -> bool:
+        """Let a caller pass by its virtual key; whether for as long as no other keys are taken. Raises `Refusal` as `Keys.admit` does."""
+        return self.keys.admit((place.agent, _short(fields.get("x-agent-id"))), fields, secret, now_ns)
 
     def identify(self, place: Place, fields: dict[str, str], ask: Ask, secret: str | None, presented: Sequence[str] = ()) -> Identity:
         """The identity of one request, also of one that was not let in; `secret` is its credential, `presented` are all of them.

@@ -9,7 +9,7 @@ import msgspec
 
 from proxy.call import Call, Reading
 from proxy.dataplane.headers import ResponseHead
-from proxy.wire import choose_parser, decoder, open_reader
+from proxy.wire import choose_parser, decoder, offends, open_reader
 from proxy.wire.decoding import Decoding
 from proxy.wire.reader import Parser
 
@@ -49,9 +49,10 @@ class WholeJudge:
 
     is_whole = True
 
-    def __init__(self, call: Call, head: ResponseHead) -> None:
+    def __init__(self, call: Call, head: ResponseHead, request: bytes | None) -> None:
         self.reading = Reading()
         self._call = call
+        self._request = request  # where tool calls are held against it
         self._reader = open_reader(call.kind, call.ask, head.status, head.fields.get("content-type", ""), head.fields)
         self._decoder = _decode(head)
         self._body = bytearray()
@@ -78,22 +79,31 @@ class WholeJudge:
             return "startup_error" if ask.stream else ""
         if not reading.output_bytes and not reading.text and not reading.tools:
             return "empty" if reading.finish in _NATURAL else ""
-        if reading.finish in _CALLING and not _are_whole(reading.tools):
+        if reading.finish in _CALLING and reading.tools and not self._can_be_carried_out(reading.tools):
             return "invalid_tools"
         if ask.json_asked and reading.text and not reading.tools and len(reading.text) < _MOST_TEXT and reading.finish in _NATURAL:
             return "" if _is_json(reading.text) else "invalid_json"
         return ""
 
+    def _can_be_carried_out(self, calls: list[tuple[str, str]]) -> bool:
+        """Whether the arguments of tool calls are whole, and nothing is seen of them that goes against what was offered."""
+        if sum(len(arguments) for _, arguments in calls) >= _MOST_TEXT:
+            return True
+        return _are_whole(calls) and (self._request is None or not offends(self._request, calls))
 
-def open_judge(call: Call, head: ResponseHead, judged: frozenset[str], *, is_guarded: bool) -> StartJudge | WholeJudge | None:
-    """What looks at an answer before it is passed on; None: nothing does. `is_guarded`: also a stream that may stall at its beginning."""
+
+def open_judge(
+    call: Call, head: ResponseHead, judged: frozenset[str], *, is_guarded: bool, request: bytes | None = None
+) -> StartJudge | WholeJudge | None:
+    """What looks at an answer to `request` before it is passed on; None: nothing does. `is_guarded`: also a stream that may stall at once."""
     if not (judged or is_guarded) or head.status != 200 or call.kind.operation not in _TEXT or not call.kind.json_body:
         return None
     media = head.fields.get("content-type", "").partition(";")[0].strip().lower()
     parser = choose_parser(call.kind, call.ask, media)
     if parser is not None:
         return StartJudge(call, head, parser) if is_guarded or "startup_error" in judged else None
-    return WholeJudge(call, head) if judged & _WHOLE or (call.ask.stream and judged) else None
+    asked = request if "invalid_tools" in judged else None
+    return WholeJudge(call, head, asked) if judged & _WHOLE or (call.ask.stream and judged) else None
 
 
 def _decode(head: ResponseHead) -> Decoding | None:
@@ -103,8 +113,6 @@ def _decode(head: ResponseHead) -> Decoding | None:
 
 def _are_whole(calls: list[tuple[str, str]]) -> bool:
     """Whether the arguments of tool calls are JSON where they begin as an object does; what begins otherwise may be the free text of a tool."""
-    if sum(len(arguments) for _, arguments in calls) >= _MOST_TEXT:
-        return True
     return all(_is_json(arguments) for _, arguments in calls if arguments.lstrip().startswith("{"))
 
 

@@ -62,19 +62,20 @@ class Keys:
         """Whether a credential is a virtual key, which no provider may see."""
         return secret is not None and (secret.startswith(KEY_PREFIX) or self._look_up(secret) is not None)
 
-    def admit(self, agents: tuple[str | None, ...], fields: dict[str, str], secret: str | None, now_ns: int) -> None:
+    def admit(self, agents: tuple[str | None, ...], fields: dict[str, str], secret: str | None, now_ns: int) -> bool:
         """Let a call pass, or not. `agents`: what its path and header say who calls; `secret`: its credential.
 
-        Raises `Refusal` caller_key_absent, caller_key_unknown, or caller_bad_request where a key is used in another agent's name.
+        Whether one like it passes for as long as these are the keys: not where its own expires. Raises `Refusal` caller_key_absent,
+        caller_key_unknown, or caller_bad_request where a key is used in another agent's name.
         """
         if self._auth == "none":
-            return
+            return True
         own = fields.get("x-weighbridge-key")
         presented = own or secret
         held = self._look_up(presented)
         if held is None:
             self._refuse_unknown(own, presented)
-            return
+            return True
         if held.is_revoked:
             raise Refusal("caller_key_unknown", "This key was revoked; ask its operator for another one.", _name(held))
         if held.expires_ns is not None and now_ns >= held.expires_ns:
@@ -83,6 +84,7 @@ class Keys:
         if bound is not None and any(agent is not None and agent != bound for agent in agents):
             text = "The key belongs to another agent than the path or x-agent-id names; leave the name out, or use that agent's key."
             raise Refusal("caller_bad_request", text)
+        return held.expires_ns is None
 
     def _refuse_unknown(self, own: str | None, presented: str | None) -> None:
         if own or (presented is not None and presented.startswith(KEY_PREFIX)):

@@ -15,7 +15,7 @@ from proxy.dataplane.lane import Lane
 from proxy.dataplane.outbox import Outbox
 from proxy.dataplane.sign import Signer
 from proxy.dataplane.upstream import Pool
-from proxy.record import KeyState, UpstreamState
+from proxy.pulse import KeyState, UpstreamState
 
 
 class Lanes:
@@ -23,6 +23,7 @@ class Lanes:
 
     def __init__(self, outbox: Outbox) -> None:
         self.pools: dict[str, Pool] = {}
+        self.generation = 0  # how often there were others
         self._outbox = outbox
         self.by_name: dict[str, Lane] = {}
         self._limits = Limits()
@@ -44,6 +45,7 @@ class Lanes:
                 pool.close()
                 self._retired.add(pool)
         self.by_name, self.pools, self._limits = lanes, pools, limits
+        self.generation += 1
 
     @property
     def names(self) -> list[str]:

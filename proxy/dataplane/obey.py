@@ -69,6 +69,11 @@ class OrdersFile:
         self._take(self.orders)
         return True
 
+    @property
+    def holds_some(self) -> bool:
+        """Whether anybody is paused or killed."""
+        return bool(self._holding)
+
     def check(self, subject: Subject) -> None:
         """Raises `Refusal` policy_paused or policy_killed where an order concerns the call."""
         if self._holding and (order := _find(self._holding, subject)) is not None:

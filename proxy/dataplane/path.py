@@ -15,12 +15,13 @@ from proxy.dataplane.advice import suit_client
 from proxy.dataplane.carrier import Carrier, Carrying
 from proxy.dataplane.edge import Edge, Sent, write_refusal
 from proxy.dataplane.forward import decode_body, read_body
-from proxy.dataplane.headers import presented_keys, read_head
+from proxy.dataplane.headers import read_head
 from proxy.dataplane.holding import Holding
 from proxy.dataplane.identify import Identifier, Place, read_place
 from proxy.dataplane.journal import JournalWriter
 from proxy.dataplane.lane import Lane
 from proxy.dataplane.lanes import Lanes
+from proxy.dataplane.meeting import meet
 from proxy.dataplane.mending import Mending
 from proxy.dataplane.outbox import Outbox
 from proxy.dataplane.portion import Portion
@@ -32,8 +33,7 @@ from proxy.dataplane.tiering import Tiering
 from proxy.dataplane.upstream import Pool
 from proxy.errors import Refusal
 from proxy.hosts import make_check
-from proxy.upstream import DIALECTS
-from proxy.wire import leave_unread, read_ask, recognise
+from proxy.wire import leave_unread, read_ask
 
 _LESSON_NS = 250_000_000  # from one call whose texts teach the estimator to the next: it has to count their tokens
 
@@ -59,7 +59,7 @@ class Traffic:
         self._admission = admission
         self.carrier = Carrier(
             config.limits, self.identifier, journal, settler, admission, is_stopping=lambda: self.stopping, holding=holding,
-            propagates=config.otlp.propagate,
+            choose=self._choose_message, propagates=config.otlp.propagate,
         )  # fmt: skip
         self.configure(config, upstreams)
 
@@ -71,6 +71,7 @@ class Traffic:
         self._ordered.configure(msgspec.structs.replace(config.evaluators, share=1.0))
         self._tiering = Tiering(config.tiers)
         self._mending = Mending(config.controls)
+        self._is_straight = self._tiering.is_idle and self._mending.is_idle  # calls go as they were asked, and once
         self.carrier.limits = config.limits
         self.lanes.configure(upstreams, config.limits)
 
@@ -97,21 +98,29 @@ class Traffic:
         call = Call(id=new_id(now_ns), started_ns=now_ns, method=request.method, path="")
         place, fields, sending, route, counted = Place("", ""), {}, None, None, False
         try:
-            place = read_place(request.raw_path)
-            head = read_head(request.raw_headers, request.version)
+            lanes, pools = self.lanes.by_name, self.lanes.pools  # a reload puts others in their place
+            met = edge.meeting
+            if met is None or not met.holds(request, self.lanes):
+                place = read_place(request.raw_path)
+                head = read_head(request.raw_headers, request.version)
+                met = meet(request, place, head, self.lanes, self.redact)
+            else:
+                place, head = met.place, met.read_head(request)
             fields = head.fields
-            self._meet(call, place, fields)
-            self._check_names(fields)
+            met.introduce(call)
+            self.redact.note(call.presented)
+            if met is not edge.meeting:
+                self._check_names(fields)
+                edge.meeting = met
             counted = True
             edge.begin_call()
-            self.identifier.admit(place, fields, call.secret, now_ns)
-            lanes, pools = self.lanes.by_name, self.pools  # a reload puts others in their place
+            met.pass_by(self.identifier, fields, now_ns)
             body, content = await self._read(call, fields, request, self._route(place))
-            call.identity = self.identifier.identify(place, fields, call.ask, call.secret, call.presented)
-            is_socket = fields.get("upgrade", "").lower() == "websocket" and call.method == "GET" and not request.body_exists  # RFC 6455 §4.1
+            call.identity = met.identify(self.identifier, call.ask, fields)
+            is_socket = call.method == "GET" and not request.body_exists and fields.get("upgrade", "").lower() == "websocket"  # RFC 6455 §4.1
             if not self.holding.is_idle:
                 self._hold(call, content, is_socket=is_socket)
-            if self._admission.orders.inspects_some and content is not None:
+            if self._admission.orders.inspects_some and content is not None and call.kind.json_body:
                 self._inspect_more(call, content)
             sending = Sending(call, edge, request, head, body, content, place.rest, pools, time.time_ns())
             del body, content  # so that `sending` can let go of them
@@ -162,23 +171,6 @@ class Traffic:
             text = "The request's Host or Origin is none that this proxy may be called by; if it is right, add its name to listen.hosts."
             raise Refusal("caller_bad_request", text)
 
-    def _meet(self, call: Call, place: Place, fields: dict[str, str]) -> None:
-        """What the head alone tells of a call; its dialect is the format's, for one upstream may speak several."""
-        path, _, query = place.rest.partition("?")
-        lane = self.lanes.by_name.get(place.upstream)
-        upstream = lane.upstream if lane else None
-        keys = presented_keys(fields, query)
-        call.secret = keys[0] if keys else None
-        call.presented = (*keys, fields["x-weighbridge-key"]) if "x-weighbridge-key" in fields else keys
-        self.redact.note(call.presented)
-        call.upstream, call.path = place.upstream if upstream else "", self.redact.clean(path, call.presented)
-        call.kind = recognise(call.method, call.path, query, upstream.dialect if upstream else "openai")  # a model's name may stand there
-        spoken = call.kind.format.partition(".")[0]
-        call.dialect = upstream.dialect if upstream and spoken == "opaque" else spoken if spoken in DIALECTS else "openai"
-        call.user_agent = self.redact.clean(fields.get("user-agent", ""), call.presented)[:200] or None
-        retry = fields.get("x-stainless-retry-count", "")
-        call.retry = int(retry) if retry.isdecimal() and len(retry) < 6 else 0
-
     async def _read(self, call: Call, fields: dict[str, str], request: Request, lane: Lane) -> tuple[bytes | None, bytes | None]:
         """Read what the request asks. Its body as it came and decoded; None where it is to be streamed through, or cannot be decoded."""
         kind, limits = call.kind, self._config.limits
@@ -194,7 +186,8 @@ class Traffic:
         call.request_bytes = len(body)
         content = None
         if kind.json_body or self._is_form(fields, request):
-            content = await decode_body(body, fields.get("content-encoding"), limits.body_bytes)
+            coding = fields.get("content-encoding", "identity")
+            content = body if coding in ("", "identity") else await decode_body(body, coding, limits.body_bytes)
         if content is None:
             call.ask = msgspec.structs.replace(leave_unread(kind, has_body=True), prompt_bytes=len(body))
             return body, None
@@ -208,17 +201,27 @@ class Traffic:
             raise Refusal("caller_model_absent", "The request names no model: set the field `model` (or `model_optional: true` for this upstream).")
         if kind.json_body:
             call.is_lesson = self._is_lesson(call.started_ns)
-            call.is_inspected = self._portion.takes(kind.operation, call.started_ns)
-            if call.is_inspected or call.is_lesson or not call.ask.usage_expected or self._config.capture.content:
-                self._settler.keep(call, content)
+            self._choose_sample(call, content)
         return body, content
+
+    def _choose_sample(self, call: Call, request: bytes) -> None:
+        """See whether a call is to be inspected, and keep what it asks where its sample needs that."""
+        call.is_inspected = self._portion.takes(call.kind.operation, call.started_ns)
+        if call.is_inspected or call.is_lesson or not call.ask.usage_expected or self._config.capture.content:
+            self._settler.keep(call, request)
+
+    def _choose_message(self, call: Call, message: bytes) -> None:
+        """The same of a call on a socket; no lesson, for its tokens are counted together with those of the calls before it."""
+        self._choose_sample(call, message)
+        if self._admission.orders.inspects_some:
+            self._inspect_more(call, message)
 
     def _inspect_more(self, call: Call, content: bytes) -> None:
         """Have a call inspected that the share has left out, where an order says so."""
-        if call.is_inspected or not call.kind.json_body or not self._admission.orders.inspects(make_subject(call)):
+        if call.is_inspected or not self._admission.orders.inspects(make_subject(call)):
             return
         call.is_inspected = self._ordered.takes(call.kind.operation, call.started_ns)
-        if call.is_inspected and call.body is None:
+        if call.is_inspected:
             self._settler.keep(call, content)
 
     def _hold(self, call: Call, content: bytes | None, *, is_socket: bool) -> None:
@@ -229,13 +232,13 @@ class Traffic:
 
     def _redact_ask(self, ask: Ask, keys: tuple[str, ...]) -> Ask:
         """Names of a model and of a tier are counted and kept as well; the body goes on as it came."""
-        model = ask.model and self.redact.clean(ask.model, keys)
-        tier = ask.service_tier and self.redact.clean(ask.service_tier, keys)
-        return ask if (model, tier) == (ask.model, ask.service_tier) else msgspec.structs.replace(ask, model=model, service_tier=tier)
+        names = (ask.model, ask.service_tier)
+        clean = self.redact.clean_all(names, keys)
+        return ask if clean == names else msgspec.structs.replace(ask, model=clean[0], service_tier=clean[1])
 
     def _choose_route(self, call: Call, lanes: dict[str, Lane], content: bytes | None, target: str) -> Route:
         """Where the call may go, and with which model."""
-        if self._tiering.is_idle and self._mending.is_idle:
+        if self._is_straight:
             return Route(call, lanes, content, target)
         subject, asked = make_subject(call), call.kind.model or call.ask.model
         mend = self._mending.find(subject)

@@ -38,7 +38,8 @@ from proxy.dataplane.weigher import Weigher
 from proxy.footprint import measure
 from proxy.log import open_log, redact_log
 from proxy.pricing.providers import Providers, load_book
-from proxy.record import Extended, Pulse
+from proxy.pulse import Pulse
+from proxy.record import Extended
 from proxy.redact import Redactor
 from proxy.reload import compare
 from proxy.toll.central import Central

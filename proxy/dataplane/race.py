@@ -193,6 +193,10 @@ class Side:
     def judged(self) -> frozenset[str]:
         return self._route.judged
 
+    @property
+    def content(self) -> bytes | None:
+        return self._route.content
+
     def learn(self, status: int, limits: RateLimits) -> None:
         self._route.learn(status, limits)
 

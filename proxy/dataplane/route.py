@@ -48,7 +48,15 @@ class Failure(msgspec.Struct):
 class Route:
     """One call on its way. Owned by the call's coroutine."""
 
+    key: ProviderKey
+    failure: Failure | None = None  # the newest
+    is_moved = True  # since it was admitted
+    is_foreign = False  # not where the caller's own credential belongs
     _beside: ProviderKey | None = None  # the key of an attempt that runs, which this one is made beside
+    _here = 0  # attempts at this lane
+    _next: Fallback | None = None
+    _delay_s = 0.0
+    _ticket: int | None = None
 
     def __init__(
         self, call: Call, lanes: Mapping[str, Lane], content: bytes | None, target: str, clock: Callable[[], float] = time.monotonic,
@@ -57,23 +65,15 @@ class Route:
         self.call = call
         self.content = content  # the request body as it can be read; None: it cannot
         self.target = target
-        self.is_moved = True  # since it was admitted
-        self.is_foreign = False  # not where the caller's own credential belongs
         self.asked_model = self._first_model = asked_model  # what the caller asked for, where another one is asked now
         self.mend = mend
-        self.failure: Failure | None = None  # the newest
-        self.key: ProviderKey
         self._lanes = lanes
         self._home = self.lane = lanes[call.upstream]
         self._asked = (call.ask, call.kind, content, target)
         self._clock = clock
         now = clock()
         self._deadline = now + self.lane.retry.within_s
-        self._here = 0  # attempts at this lane
         self._used: set[int] = set()  # fallbacks
-        self._next: Fallback | None = None
-        self._delay_s = 0.0
-        self._ticket: int | None = None
         self.lane.quota.count(now)
 
     # --- an attempt begins and ends -------------------------------------------------------------------------------

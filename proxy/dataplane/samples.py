@@ -11,12 +11,15 @@ from pathlib import Path
 
 import msgspec
 
-from proxy.record import Pulse, Sample
+from proxy.pulse import Pulse
+from proxy.record import Sample
 from proxy.reviewed import Held
+from proxy.wire import make_outline
 
-_MAX_BYTES = 160 * 1024  # below Linux's default limit of a datagram (net.core.wmem_default, 208 KiB)
+_MAX_BYTES = 192 * 1024  # below Linux's default limit of a datagram (net.core.wmem_default, 208 KiB)
 _MAX_BATCH_BYTES = 64 * 1024
 _MAX_PROMPT_BYTES = 64 * 1024  # of one prompt …
+_MAX_OUTLINE_BYTES = 32 * 1024  # of one that is longer
 _MAX_KEPT_BYTES = 64 * 1024 * 1024  # … and of those of all running calls
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -44,9 +47,19 @@ class SampleSender:
         self._kept_bytes += len(kept)
         return kept
 
-    def let_go(self, kept: bytes | None) -> None:
+    def sketch(self, prompt: bytes) -> tuple[bytes | None, list[str]]:
+        """What a prompt that is kept only in part asks of its answer, and what of that is left out; nothing of one that is kept whole."""
+        if len(prompt) <= _MAX_PROMPT_BYTES:
+            return None, []
+        if self._kept_bytes + _MAX_OUTLINE_BYTES > _MAX_KEPT_BYTES:
+            return None, ["all"]
+        outline, left_out = make_outline(prompt, _MAX_OUTLINE_BYTES)
+        self._kept_bytes += len(outline or b"")
+        return outline, left_out
+
+    def let_go(self, *kept: bytes | None) -> None:
         """The call is settled."""
-        self._kept_bytes -= len(kept or b"")
+        self._kept_bytes -= sum(len(one or b"") for one in kept)
 
     def send(self, sample: Sample) -> None:
         """Put one sample into the batch; a full batch goes at once."""

@@ -65,8 +65,11 @@ class Settler:
         self._providers = providers
 
     def keep(self, call: Call, prompt: bytes) -> None:
-        """Keep the prompt of a call for its sample."""
-        call.body = self._samples.keep(prompt)
+        """Keep the prompt of a call for its sample; of a long one that is to be inspected also what it asks of its answer."""
+        if call.body is None:
+            call.body = self._samples.keep(prompt)
+        if call.is_inspected and call.outline is None:
+            call.outline, call.left_out = self._samples.sketch(prompt)
 
     def settle(self, call: Call) -> None:
         """Write the record of a finished call; a second time does nothing."""
@@ -103,8 +106,8 @@ class Settler:
         except Exception:  # settle's step: a defect here must cost the sample only
             self.defects += 1
             log.exception("making a sample failed")
-        self._samples.let_go(call.body)
-        call.body = None
+        self._samples.let_go(call.body, call.outline)
+        call.body = call.outline = None
 
     def _weigh(self, call: Call) -> tuple[Usage | None, str]:
         """(usage, where it is from)."""
@@ -183,10 +186,7 @@ class Settler:
         is_inspected = call.is_inspected and call.outcome is None and name_outcome(call) == "ok" and not reading.is_oversized
         if not (self._keeps_content or is_inspected or call.is_lesson or source == "estimated"):  # nobody would read it
             return
-        body = call.body
-        for key in keys:
-            if body and key and key.encode("utf-8", "surrogateescape") in body:
-                body = body.replace(key.encode("utf-8", "surrogateescape"), b"[redacted]")
+        body, outline = (_hide(one, keys) for one in (call.body, call.outline))
         self._samples.send(
             Sample(
                 id=call.id,
@@ -202,6 +202,8 @@ class Settler:
                 tools=[(name, hide(arguments, keys)) for name, arguments in reading.tools],
                 request=body,
                 request_bytes=call.ask.prompt_bytes,
+                outline=outline,
+                left_out=call.left_out,
                 output_bytes=reading.output_bytes,
                 is_lesson=call.is_lesson,
                 is_inspected=is_inspected,
@@ -215,6 +217,14 @@ class Settler:
                 first_token_ns=_span(call.answer.first_token_ns, call),
             )
         )
+
+
+def _hide(body: bytes | None, keys: tuple[str, ...]) -> bytes | None:
+    """A body without the credentials that were presented."""
+    for key in filter(None, keys):
+        secret = key.encode("utf-8", "surrogateescape")
+        body = body.replace(secret, b"[redacted]") if body and secret in body else body
+    return body
 
 
 def _is_broken_off(call: Call) -> bool:

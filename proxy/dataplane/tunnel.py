@@ -33,7 +33,7 @@ class Tunnel(Relay):
 
     __slots__ = (
         "_tunnel", "_current", "_responses", "_open", "_new_id", "_up", "_down", "_session", "_is_blind",
-        "_admission", "_held", "_judging", "_hides_calls",
+        "_admission", "_choose", "_held", "_judging", "_hides_calls",
     )  # fmt: skip
 
     def __init__(
@@ -45,11 +45,13 @@ class Tunnel(Relay):
         open_call: Callable[[Call], None],
         new_id: Callable[[int], str],
         admission: Admission,
+        choose: Callable[[Call, bytes], None],
     ) -> None:
         super().__init__(call, edge, connection, settle, keep_alive=False, http_1_0=False)
         call.transport = "websocket"
         self._open = open_call
         self._admission = admission
+        self._choose = choose  # whether a call and what it asks are to be inspected
         self._held: list[bytes] | None = None  # what came while a call is being admitted
         self._judging: asyncio.Task[None] | None = None
         self._new_id = new_id
@@ -237,6 +239,8 @@ class Tunnel(Relay):
             answer=Answer(status=200, sent_ns=now_ns, request_id=self._call.answer.request_id), reading=Reading(), toll=Toll(),
         )  # fmt: skip
         self._current = call
+        if began.request is not None:
+            self._choose(call, began.request)
         return call
 
     def _take(self, step: Began | Ended) -> None:

@@ -7,18 +7,15 @@ import msgspec
 from proxy.call import Call
 from proxy.redact import MARK, Redactor
 
-_WORDS = ("error_type", "finish", "model", "service_tier", "system_fingerprint")  # that an answer brings, and that come again and again
-
 
 def redact_words(call: Call, redact: Redactor) -> None:
     """Take secrets out of the words that were read from either side and are kept; providers' errors repeat keys."""
     reading, answer, keys = call.reading, call.answer, call.presented
     if reading.error:
         reading.error = redact(reading.error, keys)
-    for name in _WORDS:
-        word = getattr(reading, name)
-        if word and (clean := redact.clean(word, keys)) != word:
-            setattr(reading, name, clean)
+    words = (reading.error_type, reading.finish, reading.model, reading.service_tier, reading.system_fingerprint)
+    words = redact.clean_all(words, keys)
+    reading.error_type, reading.finish, reading.model, reading.service_tier, reading.system_fingerprint = words
     ids = f"{reading.response_id or ''}\n{answer.request_id or ''}"  # they come once, so nothing is remembered of them
     if (clean := redact(ids, keys)) != ids:
         response_id, _, request_id = clean.partition("\n")
@@ -36,8 +33,7 @@ def drop_words(call: Call) -> None:
     reading = call.reading
     reading.error = MARK if reading.error else None
     reading.response_id = call.answer.request_id = None
-    for name in _WORDS:
-        setattr(reading, name, None)
+    reading.error_type = reading.finish = reading.model = reading.service_tier = reading.system_fingerprint = None
 
 
 def hide(text: str, keys: tuple[str, ...]) -> str:

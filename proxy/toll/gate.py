@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 
 from proxy.call import RateLimits
-from proxy.record import LimitState
+from proxy.pulse import LimitState
 from proxy.rules import Headroom as HeadroomRule
 from proxy.rules import RateLimit
 from proxy.toll.headroom import Headroom

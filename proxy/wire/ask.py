@@ -21,6 +21,7 @@ _MOST_WORD = 300
 _MOST_TOKENS = 2**40
 _MOST_CHOICES = 2**20
 _NO_SHAPES = (None,) * 4
+_UNSAID = Metadata()
 _FORM_FIELD = re.compile(rb'name="?(model|stream|n|response_format|user)"?[^\r\n]{0,300}\r?\n(?:[^\r\n]{1,300}\r?\n){0,8}\r?\n([^\r\n]{1,300})\r?\n')
 _CLAUDE_SESSION = re.compile(r"_session_([0-9a-fA-F-]{8,64})\Z")
 
@@ -161,7 +162,7 @@ def _asks_json(kind: Kind, fields: Body, generations: list[Generation]) -> bool:
 
 def _read_marks(fields: Body) -> tuple[str | None, str | None, str | None]:
     """(agent, task, session) as agent programs and SDKs put them into a body."""
-    metadata = fields.metadata or Metadata()
+    metadata = fields.metadata or _UNSAID
     agent = metadata.agent_id or metadata.agent_name or fields.safety_identifier or fields.user
     session = metadata.session_id or fields.session_id
     if metadata.user_id:

@@ -19,6 +19,7 @@ _FAMILIES = (
     tuple(f"anthropic-ratelimit-{thing}-{part}" for part, thing in _PARTS),
     tuple(f"x-ratelimit-{part}" if thing == "requests" else "" for part, thing in _PARTS),  # OpenRouter: of requests only
 )
+_NAMES = frozenset((*(name for names in _FAMILIES for name in names), "retry-after", "retry-after-ms"))
 _MOST_ID = 200
 _NONE = RateLimits()
 _LONGEST_S = 10 * 365 * 86400.0
@@ -35,6 +36,8 @@ def request_id(headers: Mapping[str, str]) -> str | None:
 
 def read_limits(headers: Mapping[str, str], now_s: float) -> RateLimits:
     """The limits in `headers` (lower-case names). Resets that are points in time become seconds from `now_s` (Unix time)."""
+    if _NAMES.isdisjoint(headers):
+        return _NONE
     wait = _read_retry_after(headers, now_s) if "retry-after" in headers or "retry-after-ms" in headers else None
     for names in _FAMILIES:
         limit_requests, remaining_requests, reset_requests, limit_tokens, remaining_tokens, reset_tokens = map(headers.get, names)

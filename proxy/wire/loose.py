@@ -48,7 +48,7 @@ def count(*numbers: float | None) -> int:
     """The first number given, as a count: never negative, never absurd; 0 where there is none."""
     for number in numbers:
         if number is not None:
-            return int(min(max(number, 0), _MOST))
+            return int(min(number, _MOST)) if number > 0 else 0
     return 0
 
 

@@ -40,10 +40,14 @@ class _Transcribed(msgspec.Struct):
 
 
 class Began(msgspec.Struct, frozen=True):
-    """A call has begun on the socket; `left` is what is known of the one that was still open, which it replaces."""
+    """A call has begun on the socket; `left` is what is known of the one that was still open, which it replaces.
+
+    `request` is its body, where the message is all that it asks: a Realtime response goes by the settings of its session.
+    """
 
     ask: Ask
     left: Reading | None = None
+    request: bytes | None = None
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -110,7 +114,8 @@ class SocketReader:
         except FAULTS:
             self.unread += 1
             return []
-        return [self._begin(make_ask(self._kind, fields, len(data)))]
+        began = self._begin(make_ask(self._kind, fields, len(data)))
+        return [began if up.response is not None or self._is_realtime else msgspec.structs.replace(began, request=data)]
 
     def server(self, message: str | bytes) -> list[Began | Ended]:
         """What a message begins or ends, in order."""

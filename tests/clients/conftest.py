@@ -10,6 +10,7 @@ pytest.register_assert_rewrite("tests.clients.compare")
 
 from tests.clients.compare import Run  # noqa: E402 - rewritten first, so that its assertions explain themselves
 from tests.clients.driver import Client  # noqa: E402
+from tests.clients.plain import CLIENTS, Plain  # noqa: E402
 from tests.clients.stage import Stage  # noqa: E402
 
 
@@ -18,6 +19,14 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     opened = Stage(tmp_path_factory.mktemp("clients") / "stage")
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session", params=CLIENTS)
+def plain(request: pytest.FixtureRequest, stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plain]:
+    """One SDK after the other: the tests of all files that ask for one of them come together, and its process is started once."""
+    asking = Plain(request.param, stage, tmp_path_factory.mktemp("plain") / request.param)
+    yield asking
+    asking.close()
 
 
 @pytest.fixture

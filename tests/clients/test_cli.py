@@ -38,7 +38,7 @@ def codex(at: At, home: Path) -> tuple[list[str], dict[str, str]]:
 
 def gemini_cli(at: At, home: Path) -> tuple[list[str], dict[str, str]]:
     settings = {"security": {"auth": {"selectedType": "gemini-api-key"}}, "privacy": {"usageStatisticsEnabled": False}}
-    (home / ".gemini").mkdir()
+    (home / ".gemini").mkdir(exist_ok=True)
     (home / ".gemini" / "settings.json").write_text(json.dumps(settings))
     command = [str(BIN / ".bin/gemini"), "-p", ASK, "-m", "gemini-2.5-flash", "--skip-trust"]
     return command, {"GOOGLE_GEMINI_BASE_URL": at("gemini"), "GEMINI_API_KEY": "AIza-test-1", "GEMINI_CLI_NO_RELAUNCH": "true"}
@@ -86,13 +86,13 @@ def test_an_answer_arrives_the_same_and_is_recorded(name: str, stage: Stage, tmp
     program, mark = PROGRAMS[name]
     require(name != "opencode" or (BIN / "opencode-linux-x64").exists(), "opencode's program for this system is not in the lock")
     stage.begin()
-    text = run(program, f"http://127.0.0.1:{stage.far.port}", tmp_path / "straight", named=False)
+    text = run(program, f"http://127.0.0.1:{stage.far.port}", tmp_path / "home", named=False)
     _, seen_directly = stage.take()
     assert len(text) > 40
 
     stage.begin()
     through = f"http://127.0.0.1:{stage.near.port}"
-    assert run(program, through, tmp_path / "through") == text
+    assert run(program, through, tmp_path / "home") == text
     near, far = stage.take()
     records = stage.records(len(far))
     assert outline(far) == outline(seen_directly)
@@ -104,7 +104,7 @@ def test_an_answer_arrives_the_same_and_is_recorded(name: str, stage: Stage, tmp
         assert {record["session"] for record in records} == sessions and len(sessions) == 1
 
     stage.begin()
-    assert run(program, f"{through}/a/reviewer/t/{name}", tmp_path / "named") == text
+    assert run(program, f"{through}/a/reviewer/t/{name}", tmp_path / "home") == text
     near, far = stage.take()
     assert_passed_untouched(near, far)
     records = stage.records(len(far), task=name)

@@ -22,7 +22,7 @@ from proxy.controlplane.balances import Balances
 from proxy.controlplane.metrics import Metrics
 from proxy.controlplane.samples import SampleReceiver
 from proxy.controlplane.store import Keeper, Loaded
-from proxy.record import Pulse
+from proxy.pulse import Pulse
 from proxy.rules import Budget
 from tests.controlplane.conftest import START_NS, call
 

@@ -107,7 +107,7 @@ def tell(number: int, life: tuple) -> tuple[bytes, bytes]:
     return lines, corrections
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(lives, min_size=1, max_size=3))
 def test_the_sum_of_the_ledger_is_the_sum_of_the_records_whatever_crashed(processes: list) -> None:
     """A call without an end is one whose process died: presumed spent in the ledger, and so in its row."""

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from proxy.controlplane.events import Batch, Weighed, parse
-from proxy.controlplane.fleet import Fleet
+from proxy.controlplane.fleet import Fleet, Standing, add_silence
+from proxy.controlplane.reports import Report
 from proxy.controlplane.store import Loaded, Store
 from proxy.observing import Fleet as Settings
 from proxy.record import TaskEvent
@@ -163,3 +164,10 @@ def test_a_database_that_fails_costs_the_memory_only() -> None:
     fleet.look(empty)
     fleet.observe([weigh(0, agent="a")])
     assert fleet.known == 1
+
+
+def test_the_inventory_tells_how_long_each_has_been_silent() -> None:
+    standings = {"a": Standing("a", "", 0.0, 70.0, 20.0, True), "b": Standing("b", "", 0.0, 99.0, None, False)}
+    made = add_silence(Report("agents", ["agent", "calls"], [["a", 1], ["b", 2], ["c", 3]]), standings.get, 100 * 10**9)
+    assert made.columns == ["agent", "calls", "silence_ns", "silence_limit_ns", "is_silent"]
+    assert made.rows == [["a", 1, 30 * 10**9, 20 * 10**9, True], ["b", 2, 10**9, None, None], ["c", 3, None, None, None]]

@@ -9,7 +9,7 @@ from proxy.config import Config
 from proxy.controlplane.gauges import MAX_ACCOUNTS, make_budget_gauges
 from proxy.controlplane.metrics import Metrics
 from proxy.controlplane.plane import ControlPlane
-from proxy.record import Pulse
+from proxy.pulse import Pulse
 from proxy.toll.terms import Balance
 
 

@@ -252,7 +252,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     parts=st.lists(EVENTS, min_size=1, max_size=4),
     cut=st.integers(0, 2000),

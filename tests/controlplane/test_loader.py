@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import deque
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import duckdb
 import msgspec
 import pytest
 
-from proxy.config import Config, Journal
+from proxy.config import Config, Journal, Retain
 from proxy.controlplane.journal_reader import JournalReader
 from proxy.controlplane.loader import Loader
 from proxy.controlplane.store import Store
@@ -134,10 +135,11 @@ def test_content_is_kept_and_old_segments_go(tmp_path: Path, segments: Segments)
     newest = segments.begin(2)
     loader = make(config, [], waits=2)
     loader.reader = segments.reader()
-    loader._content.append(("call-1", 5, "prompt", "output", "[]"))
+    row = ("call-1", time.time_ns(), "prompt", "output", "[]")
+    loader._content.append(row)
     loader.run()
     store = Store(config.database, read_only=True)
-    assert store.query("SELECT * FROM content")[1] == [("call-1", 5, "prompt", "output", "[]")]
+    assert store.query("SELECT * FROM content")[1] == [row]
     store.close()
     assert list(segments.folder.iterdir()) == [newest], "which the ledger begins with after a restart"
 
@@ -179,3 +181,21 @@ def test_a_follower_is_told_of_every_call_as_the_journal_has_it_and_of_content(c
     again = Follower()
     make(config, [], 2, follower=again).run()  # after a restart nobody is told twice
     assert not again.calls
+
+
+def test_old_verdicts_and_content_leave_the_database_once_an_hour(tmp_path: Path) -> None:
+    loader, store, day_ns = Loader(Config(state_dir=str(tmp_path)), [], deque()), Store(tmp_path / "w.duckdb"), 86_400_000_000_000
+
+    def forget(at_s: float, **retain: float) -> int:
+        loader.configure(Config(retain=Retain(**retain)))
+        loader._pruned = at_s
+        loader.forget(store, 100 * day_ns)
+        return store.query("SELECT (SELECT count(*) FROM verdicts) * 10 + (SELECT count(*) FROM content)")[1][0][0]
+
+    store.keep_verdicts([(f"c{day}", day * day_ns, "any", "pass", "none", 1.0, "") for day in (9, 11, 99)])
+    store.keep_content([(f"c{day}", day * day_ns, "asked", "said", "[]") for day in (9, 11, 99)])
+    assert forget(0.0, verdicts_days=0.0, content_days=0.0) == 33
+    assert forget(3599.0) == 33
+    assert forget(3600.0) == 22
+    assert forget(7200.0, verdicts_days=2.0, content_days=0.0) == 12
+    store.close()

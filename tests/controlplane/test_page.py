@@ -7,7 +7,7 @@ import pytest
 
 from proxy.controlplane.page import write_page
 from proxy.controlplane.reports import Report
-from proxy.record import Pulse
+from proxy.pulse import Pulse
 
 PULSE = Pulse(**{field.name: 0 for field in msgspec.structs.fields(Pulse) if field.required})
 CALLS = Report("calls", ["started_ns", "agent", "model", "cost_nano_usd"], [[10**18, "<script>alert(1)</script>", None, None]])

@@ -70,10 +70,10 @@ def make_plane(folder: Path) -> Iterator[Plane]:
             plane.log.close()
 
 
-def test_twelve_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+def test_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     chance, segments, number = random.Random(5), Segments(tmp_path / "state" / "journal"), 0
     with make_plane(tmp_path) as plane:
-        for round_ in range(12):
+        for round_ in range(6):
             path = segments.begin(round_, pid=os.getpid(), process_ns=1)
             plane.start()
             plane.wait_for(number)

@@ -14,7 +14,7 @@ from proxy.controlplane.door import NotDone
 from proxy.controlplane.journal_writer import JournalWriter
 from proxy.controlplane.quarantine import Quarantines
 from proxy.controlplane.reports import BadQuestion
-from proxy.controlplane.store import Store
+from proxy.controlplane.store import Store, StoreAway
 from tests.controlplane.conftest import START_NS, Segments, add, call, load_all
 
 SIX = range(6)
@@ -123,3 +123,35 @@ def test_there_is_a_bound_and_a_journal_that_is_away_marks_nothing(ward: Ward, m
     with pytest.raises(NotDone, match="nothing was changed"):
         ward.impose(agent="agent-2")
     assert ward.marked() == [1, 4]
+
+
+def test_how_many_calls_are_marked_is_counted_beside_the_reports(ward: Ward) -> None:
+    def shown() -> dict[str, float]:
+        return {sample.name: sample.value for family in ward.desk.collect() for sample in family.samples}
+
+    assert shown() == {}
+    assert ward.desk.count() and shown() == {"weighbridge_quarantines": 0, "weighbridge_quarantined_calls": 0}
+    ward.impose(agent="agent-1")
+    assert ward.desk.count() and shown() == {"weighbridge_quarantines": 1, "weighbridge_quarantined_calls": 2}
+    ward.desk._query = away
+    assert not ward.desk.count() and shown()["weighbridge_quarantined_calls"] == 2
+
+
+def away(*_: object) -> None:
+    raise StoreAway("the database is being opened")
+
+
+def test_counting_rests_for_longer_than_it_takes(ward: Ward) -> None:
+    class Stopping:
+        def __init__(self) -> None:
+            self.rests: list[float] = []
+
+        def wait(self, rest_s: float) -> bool:
+            self.rests.append(rest_s)
+            if len(self.rests) == 4:
+                ward.desk._query = away
+            return len(self.rests) == 5
+
+    stopping, times = Stopping(), iter([0.0, 0.1, 10.0, 15.0, 20.0, 20.0, 30.0, 30.0])
+    ward.desk.run(stopping, lambda: next(times))
+    assert stopping.rests == [1.0, 60.0, 100.0, 60.0, 1.0]

@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.controlplane.samples import SampleReceiver, bind
-from proxy.record import Pulse, Sample
+from proxy.controlplane.samples import SampleReceiver
+from proxy.pulse import Pulse
+from proxy.record import Sample
+from proxy.samplesocket import bind
 
 ENCODE = msgspec.msgpack.Encoder().encode
 SAMPLE = Sample(id="call-1", agent="a", format="openai_chat", usage_source="estimated", text="hello")
@@ -32,6 +34,20 @@ def test_samples_and_pulses_arrive(tmp_path: Path) -> None:
     stopping.set()
     thread.join()
     assert (receiver.pulse, receiver.received, receiver.malformed, receiver.dropped) == (PULSE, 1, 1, 0)
+
+
+def test_what_is_sent_before_anybody_listens_waits(tmp_path: Path) -> None:
+    bound = bind(tmp_path / "samples.sock")  # by whoever starts the planes
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.setblocking(False)
+        sender.sendto(b"S" + ENCODE([SAMPLE]), str(tmp_path / "samples.sock"))
+    receiver, stopping = SampleReceiver(bound.dup()), threading.Event()
+    thread = threading.Thread(target=receiver.run, args=(stopping,), daemon=True)
+    thread.start()
+    assert receiver.samples.get(timeout=10) == [SAMPLE]
+    stopping.set()
+    thread.join()
+    bound.close()
 
 
 @pytest.fixture

@@ -105,3 +105,14 @@ def test_the_file_can_be_read_while_nobody_writes(tmp_path: Path) -> None:
     reader = Store(tmp_path / "db", read_only=True)
     assert ids(reader) == ["call-1"]
     reader.close()
+
+
+def test_what_is_too_old_is_forgotten_and_the_rest_stays(tmp_path: Path) -> None:
+    store = Store(tmp_path / "w.duckdb")
+    store.keep_verdicts([(f"c{at_ns}", at_ns, "any", "pass", "none", 1.0, "") for at_ns in (5, 10, 15)])
+    store.keep_content([("c5", 5, "asked", "said", "[]")])
+    assert store.forget("verdicts", 10) == 1 and store.forget("verdicts", 10) == 0
+    assert store.query("SELECT id FROM verdicts ORDER BY id")[1] == [("c10",), ("c15",)]
+    assert store.query("SELECT id FROM content")[1] == [("c5",)]
+    assert store.forget("content", 10) == 1
+    store.close()

@@ -1,4 +1,4 @@
-"""Every committed panel, query and variable, one test each."""
+"""Every committed dashboard, panel and query, by name."""
 
 from __future__ import annotations
 

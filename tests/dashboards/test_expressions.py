@@ -7,15 +7,15 @@ import re
 import subprocess
 from pathlib import Path
 
-import pytest
 import yaml
 
 from dashboards.expressions import Expression, fill_in, list_expressions
+from tests.cases import holds_for
 from tests.dashboards.contract import METRICS, PAGE, L, read_documented
 
 FOUND = list_expressions()
 PROMETHEUS_ADDS = {"job", "instance"}
-each_expression = pytest.mark.parametrize("one", FOUND, ids=[f"{one.dashboard.rpartition(' / ')[2]}: {one.panel} {one.place}" for one in FOUND])
+each_expression = holds_for({f"{one.dashboard.rpartition(' / ')[2]}: {one.panel} {one.place}": (one,) for one in FOUND})
 
 
 def check(folder: Path, found: list[Expression]) -> subprocess.CompletedProcess[str]:

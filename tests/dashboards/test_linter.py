@@ -12,6 +12,7 @@ from dashboards import colours
 from dashboards.expressions import walk_panels
 from dashboards.infinity import PLUGIN
 from dashboards.queries import FIRING, FLEET, RECENT
+from tests.cases import holds_for
 from tests.dashboards.conftest import BOARDS, PANELS, QUERIES
 
 UNITS = {value for name, value in vars(units).items() if not name.startswith("_") and isinstance(value, str)}
@@ -21,8 +22,8 @@ RANGED = re.compile(r"(\w+)\((\w+)" + INSIDE + r"\[([^\]]+)\]")
 COLOURS = {value for name, value in vars(colours).items() if name.isupper() and isinstance(value, str)}
 COLOURS |= {*colours.OF_SERIES.values(), "transparent", "grey"}
 each_board = pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
-each_panel = pytest.mark.parametrize("panel", PANELS.values(), ids=PANELS)
-each_query = pytest.mark.parametrize(("panel", "target"), QUERIES.values(), ids=QUERIES)
+each_panel = holds_for({name: (panel,) for name, panel in PANELS.items()})
+each_query = holds_for(QUERIES)
 
 
 def test_there_are_six_dashboards_and_a_hundred_queries() -> None:

@@ -104,3 +104,15 @@ def test_who_judges_what():
     assert make(asked, head(), frozenset()) is None
     assert make(asked, head(status=201)) is None
     assert make(asked, head(), kind=Kind("openai.embeddings", "embeddings", json_body=True)) is None
+
+
+@pytest.mark.parametrize(
+    ("judged", "arguments", "word"), [(ALL, '{"id": "7"}', "invalid_tools"), (ALL, '{"id": 7}', ""), (ALL - {"invalid_tools"}, "{}", "")]
+)
+def test_arguments_are_held_against_the_tool_that_was_offered(judged, arguments, word):
+    schema = {"type": "object", "required": ["id"], "properties": {"id": {"type": "integer"}}}
+    request = json.dumps({"tools": [{"type": "function", "function": {"name": "f", "parameters": schema}}]}).encode()
+    call = Call(id="c", started_ns=0, method="POST", path="/", kind=CHAT, ask=ASKED)
+    judge = open_judge(call, head(), judged, is_guarded=False, request=request)
+    judge.feed(choose(None, "tool_calls", tool_calls=called(arguments)))
+    assert judge.end(is_whole=True) == word

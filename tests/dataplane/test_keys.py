@@ -82,6 +82,8 @@ def test_a_key_ends_at_its_moment_and_says_so():
     with pytest.raises(Refusal, match="caller_key_unknown") as caught:
         keys.admit(NOBODY, {}, ONE, noon)
     assert "expired" in caught.value.message and caught.value.details == {"key": "k-1"}
+    assert keys.admit(NOBODY, {}, ONE, noon - 1) is False, "it does not pass for good"
+    assert hold(make_key(ONE)).admit(NOBODY, {}, ONE, noon) and hold().admit(NOBODY, {}, "sk-provider", noon)
     assert keys.find({}, ONE).id == "k-1"  # the record of the refused call still names it
 
 

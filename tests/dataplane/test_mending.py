@@ -18,6 +18,9 @@ GOOD = answer(40, 60).replace(b'"hi"', b'"{}"')
 BROKEN = {"id": "t", "type": "function", "function": {"name": "f", "arguments": '{"a": '}}
 CHOICE = {"index": 0, "message": {"role": "assistant", "content": None, "tool_calls": [BROKEN]}, "finish_reason": "tool_calls"}
 BAD_CALL = json.dumps({"id": "r", "model": "m", "choices": [CHOICE]}).encode()
+WRONG_CALL = BAD_CALL.replace(b'"{\\"a\\": "', b'"{}"')
+TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "required": ["a"]}}}
+TOOL_ASK = json.dumps({**json.loads(ASK), "tools": [TOOL]}).encode()
 SOON = {"up": {"retry": Retry(attempts=1, backoff_s=0.0)}}
 RETRY = Control("a", ["empty", "truncated", "invalid_json", "invalid_tools"], "retry", {"agent": "support-*"})
 MINE = b"x-agent-id: support-1\r\n"
@@ -34,8 +37,9 @@ def test_all_that_concern_a_call_are_joined():
 
 @pytest.mark.parametrize(
     ("word", "first", "ask"),
-    [("empty", EMPTY, ASK), ("truncated", GOOD[:-9], ASK), ("invalid_json", answer(40, 60), JSON_ASK), ("invalid_tools", BAD_CALL, ASK)],
-)
+    [("empty", EMPTY, ASK), ("truncated", GOOD[:-9], ASK), ("invalid_json", answer(40, 60), JSON_ASK), ("invalid_tools", BAD_CALL, ASK),
+     ("invalid_tools", WRONG_CALL, TOOL_ASK)],
+)  # fmt: skip
 def test_a_bad_answer_is_asked_for_once_more(run, tmp_path, word, first, ask):
     up = Upstreams(first, GOOD)
 

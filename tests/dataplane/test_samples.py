@@ -41,3 +41,17 @@ def test_prompts_are_kept_up_to_a_bound_of_all_calls_together(tmp_path):
         sender.let_go(one)
     assert [len(sender.keep(prompt)) for _ in range(1024)] == [64 * 1024] * 1024 and sender.keep(b"y") is None
     sender.close()
+
+
+def test_of_a_long_prompt_its_outline_is_kept_within_the_same_bound(tmp_path):
+    sender = SampleSender(tmp_path / "samples.sock")
+    short, long = b'{"tools": []}', b'{"tools": [1], "messages": ["' + b"x" * 100_000 + b'"]}'
+    assert sender.sketch(short) == (None, [])
+    outline, left_out = sender.sketch(long)
+    assert (outline, left_out) == (b'{"tools":[1]}', [])
+    kept = [sender.keep(long) for _ in range(1024)]
+    kept.append(sender.keep(b"y" * 40_000))
+    assert kept[-2] is None and sender.sketch(long) == (None, ["all"])
+    sender.let_go(outline, None, *kept)
+    assert sender.sketch(long) == (outline, [])
+    sender.close()

@@ -186,3 +186,18 @@ def test_whole_answers_alone_are_handed_over_to_be_inspected(desk, monkeypatch, 
     assert [sample.is_inspected for sample in sent] == ([] if chosen is None else [chosen])
     if chosen:
         assert (sent[0].reasoning_tokens, sent[0].duration_ns, sent[0].upstream, sent[0].model_asked) == (3, 1_000, "up", "m")
+
+
+def test_of_a_long_prompt_the_outline_goes_with_the_sample_without_the_presented_key(desk, monkeypatch):
+    settle, settler = desk
+    sent = []
+    monkeypatch.setattr(SampleSender, "send", lambda _, sample: sent.append(sample))
+    body = json.dumps({"messages": ["x" * 100_000], "tools": [{"name": "sk-secret"}]}).encode()
+    one = call(reading=Reading(model="m", text="said", usage=Usage(1, 1), complete=True), presented=("sk-secret",), is_lesson=True)
+    settler.keep(one, body)
+    assert one.outline is None
+    one.is_inspected = True  # by an order, a moment later
+    settler.keep(one, body)
+    settle(one)
+    assert (sent[0].outline, sent[0].left_out, len(sent[0].request)) == (b'{"tools":[{"name": "[redacted]"}]}', [], 65536)
+    assert (one.body, one.outline, settler._samples._kept_bytes) == (None, None, 0)

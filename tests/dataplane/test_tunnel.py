@@ -12,6 +12,7 @@ from proxy.config import Config, Limits, Upstream
 from proxy.dataplane import tunnel
 from proxy.dataplane.edge import EdgeServer
 from proxy.dataplane.plane import DataPlane
+from proxy.dataplane.samples import SampleSender
 from tests.dataplane.conftest import open_site as open_raw_site
 
 TRAFFIC: list = []  # of the sites opened, the newest last
@@ -278,3 +279,19 @@ def test_a_socket_reader_that_fails_touches_no_message(run, tmp_path, monkeypatc
             await until(records)
 
     run(main())
+
+
+def test_each_call_on_a_socket_is_handed_over_to_be_inspected(run, tmp_path, monkeypatch):
+    sent = []
+    monkeypatch.setattr(SampleSender, "send", lambda _, sample: sent.append(sample))
+
+    async def main():
+        async with open_site(tmp_path, respond) as (url, records), aiohttp.ClientSession() as session, session.ws_connect(url) as socket:
+            for number in range(2):
+                await socket.send_str(json.dumps(CREATE))
+                await until(lambda number=number: len(records()) == number + 1)
+
+    run(main())
+    assert [(one.is_inspected, one.is_lesson, one.agent, json.loads(one.request)) for one in sent] == [(True, False, "socketeer", CREATE)] * 2
+    assert [one.text for one in sent] == ["hello " * 30] * 2
+    assert TRAFFIC[-1]._settler._samples._kept_bytes == 0

@@ -43,6 +43,12 @@ def test_letters_of_another_script_within_are_found() -> None:
     assert judge(Sample(text=TEXTS["en"] + " αβγδε", language="en")).label == "pass"
 
 
+@pytest.mark.parametrize("quoted", ["(願い心時, negai)", '"ขอบคุณ"', "“Мельница”", "`ПретвориСтринг`", "*Мельница*", "«Мельница»"])
+def test_what_is_quoted_in_its_own_letters_is_no_fault(quoted: str) -> None:
+    assert judge(Sample(text=f"{TEXTS['en']} It is called {quoted}.", language="en")).label == "pass"
+    assert judge(Sample(text=f"{TEXTS['en']} It is called {quoted} 描绘未成年人的.", language="en")).label == "other_script"
+
+
 def test_nothing_is_said_where_nothing_is_known() -> None:
     assert judge(Sample(text=TEXTS["en"])) is None
     assert judge(Sample(text="42", language="en")) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from tests.observe.traffic import SILENT, make_call, make_round, run_provider, s
 from tests.test_supervise import Bridge, serve, wait_until
 
 RENAMED = "weighbridge_attempts_total"
-WITHIN_S = 60.0
+WITHIN_S = 120.0
 
 
 @dataclass
@@ -90,12 +91,14 @@ def watch_closely(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def copy_rules(folder: Path) -> None:
-    """The rules, with alerts that do not wait."""
+    """The rules, with alerts that do not wait; but for those that hold others back, which a single scrape that came late would raise."""
+    patient = set(re.findall(r"Weighbridge\w+", read_config("alertmanager.yml")["inhibit_rules"][0]["source_matchers"][0]))
     (folder / "alerts").mkdir(parents=True)
     for path in (*RULES.glob("*.yml"), *RULES.glob("alerts/*.yml")):
         rules = yaml.safe_load(path.read_text(encoding="utf-8"))
         for rule in (rule for group in rules["groups"] for rule in group["rules"]):
-            rule.pop("for", None)
+            if rule.get("alert") not in patient:
+                rule.pop("for", None)
         (folder / path.relative_to(RULES)).write_text(yaml.safe_dump(rules), encoding="utf-8")
 
 
@@ -160,7 +163,7 @@ def test_a_silent_agent_reaches_the_webhook(driven: Scene) -> None:
     def find() -> list[dict[str, Any]]:
         return [one for one in driven.received if one["labels"]["alertname"] == "WeighbridgeAgentSilent" and one["labels"]["job"] == "weighbridge"]
 
-    wait_until(find)
+    wait_until(find, WITHIN_S)
     alert = find()[0]
     assert alert["status"] == "firing" and alert["labels"]["agent"] == SILENT and alert["labels"]["severity"] == "critical"
     assert alert["annotations"]["summary"] == f"Agent {SILENT} is silent" and alert["annotations"]["runbook_url"].endswith("#weighbridgeagentsilent")

@@ -132,10 +132,12 @@ class LedgerMachine(RuleBasedStateMachine):
         call.reserved = reserved
 
     @precondition(lambda self: self.running)
-    @rule(index=st.integers(0, 9), kind=st.sampled_from(ACTUAL), known=st.booleans())
-    def finish(self, index: int, kind: str, known: bool) -> None:
+    @rule(index=st.integers(0, 9), kind=st.sampled_from(ACTUAL), known=st.booleans(), twice=st.booleans())
+    def finish(self, index: int, kind: str, known: bool, twice: bool) -> None:
         call = self.running[index % len(self.running)]
         self.settle(call, call.cost(kind), known)
+        if twice:
+            assert self.ledger.settle(call.id, call.billed) == {}, "I3"
         self.journal.flush()
 
     @precondition(lambda self: self.ended)

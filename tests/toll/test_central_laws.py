@@ -21,7 +21,7 @@ from tests.toll.redis_server import RedisServer
 from tests.toll.shared_ledger import SharedLedger, leave_all, share_ledgers
 
 PLANES = ("one", "two", "three")
-RUNS = int(os.environ.get("LEDGER_RUNS", "40"))
+RUNS = int(os.environ.get("LEDGER_RUNS", "25"))
 
 
 @pytest.fixture(autouse=True)

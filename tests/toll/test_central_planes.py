@@ -49,7 +49,7 @@ def break_redis(server: RedisServer, how: str) -> None:
 def test_four_planes_hold_a_budget_together(tmp_path: Path, how: str) -> None:
     server = RedisServer(tmp_path)
     try:
-        planes = [start_plane(server, number, 2.0 if how == "well" else 5.0) for number in range(4)]
+        planes = [start_plane(server, number, 1.0 if how == "well" else 3.0) for number in range(4)]
         if how != "well":
             break_redis(server, how)
         bills = [json.loads(plane.communicate(timeout=60)[0]) for plane in planes]

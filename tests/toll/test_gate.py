@@ -8,7 +8,7 @@ import pytest
 
 from proxy.call import RateLimits
 from proxy.errors import Refusal
-from proxy.record import LimitState
+from proxy.pulse import LimitState
 from proxy.rules import Headroom, Queue, RateLimit
 from proxy.toll.gate import Gate
 from proxy.toll.subject import Subject

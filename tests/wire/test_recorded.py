@@ -14,10 +14,9 @@ import gzip
 import json
 from pathlib import Path
 
-import pytest
-
 from proxy.call import Reading
 from proxy.wire import open_reader, read_ask, recognise
+from tests.cases import holds_for
 
 FOLDER = Path(__file__).parent / "recorded"
 
@@ -72,7 +71,7 @@ def test_all_are_there() -> None:
     assert len(EXCHANGES) == len(EXPECTED) == 519
 
 
-@pytest.mark.parametrize("exchange", EXCHANGES, ids=[one["id"] for one in EXCHANGES])
+@holds_for({one["id"]: (one,) for one in EXCHANGES})
 def test_reading_equals_the_expected(exchange: dict) -> None:
     expected = EXPECTED[exchange["id"]]
     told, reading = read(exchange, [body_of(exchange)])

@@ -149,3 +149,11 @@ def test_garbage_never_raises(messages: list[tuple[bool, bytes]]) -> None:
         for up, message in messages:
             (socket.client if up else socket.server)(message)
         socket.end()
+
+
+def test_the_request_is_handed_on_where_the_message_is_all_that_is_asked() -> None:
+    message = say("response.create", model="m", tools=[])
+    assert [one.request for one in open_socket_reader(Kind("openai.responses", "chat")).client(message)] == [message]
+    assert [one.request for one in open_socket_reader(Kind("openai.realtime", "realtime")).client(message)] == [None]
+    wrapped = say("response.create", response={"model": "m"})
+    assert [one.request for one in open_socket_reader(Kind("openai.responses", "chat")).client(wrapped)] == [None]

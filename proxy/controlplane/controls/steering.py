@@ -197,7 +197,8 @@ def _find(control: Control, verdicts: list[Verdict]) -> str | None:
         for word in control.when:
             if word == label:
                 return label
-            is_named = word == verdict.name or (word in SEVERITIES and (word == "warning" or verdict.severity == word))
-            if is_named and verdict.failed:
+            name, _, severity = word.rpartition("/")
+            is_meant = word == verdict.name or (name in ("", verdict.name) and severity in SEVERITIES[: 1 + (verdict.severity == "error")])
+            if is_meant and verdict.failed:
                 return label
     return None

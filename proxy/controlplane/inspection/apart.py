@@ -41,7 +41,7 @@ class Apart:
     def __init__(self, name: str, path: str, timeout_s: float, clock: Callable[[], float] = time.monotonic, start_s: float = _START_S) -> None:
         self.name = name
         self._path = path
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
         self._clock = clock
         self._start_s = start_s
         self._process: subprocess.Popen[bytes] | None = None
@@ -49,15 +49,15 @@ class Apart:
         self._failures = 0
         self._rests_until = 0.0
 
-    def judge(self, sample: Sample) -> Verdict | None:
-        """What it says. Raises `NoVerdict`."""
+    def judge(self, sample: Sample, timeout_s: float | None = None) -> Verdict | None:
+        """What it says, in its own time or a given one; whoever gives one lets it rest where it is late. Raises `NoVerdict`."""
         if self._clock() < self._rests_until:
             raise NoVerdict("resting")
         try:
-            answer = self._ask(sample)
-        except NoVerdict:
+            answer = self._ask(sample, self.timeout_s if timeout_s is None else timeout_s)
+        except NoVerdict as error:
             self.close()
-            self._failures += 1
+            self._failures += timeout_s is None or error.reason != "timeout"
             if self._failures >= _FAILURES:
                 self._failures, self._rests_until = 0, self._clock() + _REST_S
             raise
@@ -68,9 +68,9 @@ class Apart:
             return None
         return Verdict(self.name, answer.label[:40], min(1.0, max(0.0, answer.score)), answer.severity, answer.explanation[:_MOST_EXPLANATION])
 
-    def _ask(self, sample: Sample) -> Verdict | str | None:
+    def _ask(self, sample: Sample, timeout_s: float) -> Verdict | str | None:
         process = self._process or self._start()
-        deadline = self._clock() + self._timeout_s + (self._start_s if self._is_fresh else 0.0)
+        deadline = self._clock() + timeout_s + (self._start_s if self._is_fresh else 0.0)
         self._write(process, pack(sample), deadline)
         size = int.from_bytes(self._read(process, HEAD_BYTES, deadline), "big")
         if size > _MOST_ANSWER_BYTES:

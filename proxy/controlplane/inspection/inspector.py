@@ -24,6 +24,7 @@ from evaluators import catalog
 from evaluators.sample import Sample, ToolCall
 from evaluators.verdict import PASS, Verdict
 from proxy.controlplane.inspection.apart import Apart, NoVerdict
+from proxy.controlplane.inspection.manners import CPU_CAP, Bounds, Rations, Register
 from proxy.controlplane.inspection.question import read_question
 from proxy.controlplane.inspection.tally import Tally
 from proxy.inspecting import Evaluators
@@ -43,20 +44,26 @@ Listener = Callable[[Sent, Sample, list[Verdict]], None]
 class Inspector:
     """`run` and `run_guests` belong to a thread each; `configure` may be called from any."""
 
-    def __init__(self, evaluators: Evaluators, draw: Callable[[], float] = random.random, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, evaluators: Evaluators, draw: Callable[[], float] = random.random, clock: Callable[[], float] = time.monotonic,
+        worked: Callable[[], float] = time.thread_time,
+    ) -> None:  # fmt: skip
         self.tally = Tally()
         self.rows: deque[Row] = deque(maxlen=_MOST_ROWS)
         self.listeners: list[Listener] = []
         self._draw = draw
         self._clock = clock
+        self._worked = worked  # for how long this thread has worked
+        self._rations = Rations(clock)
         self._waiting: queue.Queue[tuple[Sent, Sample]] = queue.Queue(_MOST_GUESTS_WAITING)
-        self._guests: list[tuple[Apart, float]] = []
+        self._guests: list[Apart] = []
         self._held: Evaluators | None = None  # whose guests there are
         self.configure(evaluators)
 
     def configure(self, evaluators: Evaluators) -> None:
         """Take other settings, from the next call on."""
         self._expected = [(one, _read_schema(one.schema)) for one in evaluators.expect]
+        self._register = Register(evaluators)
         self._settings = evaluators
 
     def run(self, samples: queue.Queue[list[Sent]], stopping: threading.Event) -> None:
@@ -74,6 +81,8 @@ class Inspector:
         sample = self.prepare(sent)
         verdicts = self.judge(sample)
         self.tally.calls += 1
+        for part in sent.left_out:
+            self.tally.miss(part)
         worst = max(verdicts, key=lambda verdict: (_GRAVITY.index(verdict.severity), -verdict.score), default=Verdict(ANY))
         self._take(sent, msgspec.structs.replace(worst, name=ANY, explanation=""), is_whole=True)
         for verdict in verdicts:
@@ -87,16 +96,26 @@ class Inspector:
         return verdicts
 
     def judge(self, sample: Sample) -> list[Verdict]:
-        """What our evaluators say of a sample, each as often as it is to be asked."""
-        shares = self._settings.shares
+        """What our evaluators say of a sample, each as often as it is to be asked and as gravely as it is meant."""
+        manners = self._register.find(sample.agent, sample.task)
         verdicts = []
         for name, judge in catalog.BUILT_IN.items():
-            share = shares.get(name, 1.0)
-            if share >= 1 or self._draw() < share:
-                verdict = self._judge(name, judge, sample)
+            bounds = manners.bounds[name]
+            if bounds.share >= 1 or self._draw() < bounds.share:
+                verdict = self._ration(name, judge, sample, bounds) if bounds.is_rationed else self._judge(name, judge, sample)
                 if verdict is not None:
-                    verdicts.append(verdict)
+                    verdicts.append(manners.grade(verdict))
         return verdicts
+
+    def thin(self, name: str, listener: Listener) -> Listener:
+        """A listener that hears of as many answers of each agent as an evaluator of that name would judge."""
+
+        def hear(sent: Sent, sample: Sample, verdicts: list[Verdict]) -> None:
+            share = self._register.find(sent.agent, sent.task).bounds[name].share
+            if share >= 1 or self._draw() < share:
+                listener(sent, sample, verdicts)
+
+        return hear
 
     def add(self, sent: Sent, sample: Sample, verdict: Verdict) -> None:
         """Take in what somebody else has said of an inspected call; kept also where it is `pass`, for not every call is put before them."""
@@ -105,7 +124,7 @@ class Inspector:
 
     def prepare(self, sent: Sent) -> Sample:
         """A sample as the evaluators see it: what was asked is read from the request, what is expected from the config."""
-        question = read_question(sent.request)
+        question = read_question(sent.outline or sent.request, sent.left_out)
         calls = [ToolCall(name, arguments) for name, arguments in sent.tools]
         thought = sent.reasoning_tokens
         if not thought and not sent.tools and not sent.text.strip():
@@ -134,6 +153,29 @@ class Inspector:
             return None
         self.tally.time(name, self._clock() - started)
         return verdict
+
+    def _ration(self, name: str, judge: catalog.Judge, sample: Sample, bounds: Bounds) -> Verdict | None:
+        """The same within bounds. What runs here cannot be stopped: that it was late costs its verdict, and in the end a rest."""
+        if self._is_refused(name, sample.agent, bounds):
+            return None
+        started_s = self._worked()
+        verdict = self._judge(name, judge, sample)
+        taken_s = self._worked() - started_s
+        is_late = bounds.timeout_s is not None and taken_s > bounds.timeout_s
+        self._rations.take(name, sample.agent, taken_s, is_late=is_late)
+        if is_late:
+            self.tally.fail(name, "timeout")
+            return None
+        return verdict
+
+    def _is_refused(self, name: str, agent: str, bounds: Bounds) -> bool:
+        """Whether an evaluator has taken all that it may for an agent; counted, if so."""
+        reason = self._rations.refuse(name, agent, bounds)
+        if reason == CPU_CAP:
+            self.tally.skip(name, reason)
+        elif reason is not None:
+            self.tally.fail(name, reason)
+        return reason is not None
 
     def _take(self, sent: Sent, verdict: Verdict, *, is_whole: bool = False, is_kept: bool = False) -> None:
         """Count a verdict, and keep it where it says something; of every call one row is kept."""
@@ -167,27 +209,41 @@ class Inspector:
         settings = self._settings
         if self._held is not settings:
             self._close_guests()
-            self._guests = [(Apart(one.name, one.path, one.timeout_s), one.share) for one in settings.own]
+            self._guests = [Apart(one.name, one.path, one.timeout_s) for one in settings.own]
             self._held = settings
+        manners = self._register.find(sent.agent, sent.task)
         found = []
-        for guest, share in self._guests:
-            if share < 1 and self._draw() >= share:
+        for guest in self._guests:
+            bounds = manners.bounds.get(guest.name)
+            if bounds is None or (bounds.share < 1 and self._draw() >= bounds.share):  # None: a reload has just taken it away
                 continue
-            started = self._clock()
-            try:
-                verdict = guest.judge(sample)
-            except NoVerdict as error:
-                self.tally.fail(guest.name, error.reason)
+            if bounds.is_rationed and self._is_refused(guest.name, sent.agent, bounds):
                 continue
-            self.tally.time(guest.name, self._clock() - started)
+            verdict = self._ask(guest, sent.agent, sample, bounds)
             if verdict is not None:
+                verdict = manners.grade(verdict)
                 self._take(sent, verdict)
                 found.append(verdict)
         if found:
             self._tell(sent, sample, found)
 
+    def _ask(self, guest: Apart, agent: str, sample: Sample, bounds: Bounds) -> Verdict | None:
+        started, reason, verdict = self._clock(), None, None
+        try:
+            verdict = guest.judge(sample, bounds.timeout_s)
+        except NoVerdict as error:
+            reason = error.reason
+            self.tally.fail(guest.name, reason)
+        taken_s = self._clock() - started
+        if bounds.is_rationed:
+            most_s = guest.timeout_s if bounds.timeout_s is None else bounds.timeout_s
+            self._rations.take(guest.name, agent, min(taken_s, most_s), is_late=reason == "timeout")  # the start of its process is not on it
+        if reason is None:
+            self.tally.time(guest.name, taken_s)
+        return verdict
+
     def _close_guests(self) -> None:
-        for guest, _ in self._guests:
+        for guest in self._guests:
             guest.close()
         self._guests, self._held = [], None
 

@@ -1,19 +1,20 @@
 """What a request asked of its answer, in any wire format: JSON or not, a schema, the tools, the language.
 
-Formats put these in different places and call them alike, so one search over the known places serves them all. A request that was cut or that
-cannot be read asked for nothing that is known; what is not understood is left out.
+Formats put these in different places and call them alike, so one search over the known places serves them all. Of a request that was cut its
+outline is read (`proxy.wire.outline`). One that cannot be read asked for nothing that is known; what is not understood is left out.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
 from evaluators.language import detect
 from evaluators.sample import Tool
+from proxy.wire.outline import FORMAT, RULES, TOOLS
 
 _decode = msgspec.json.Decoder().decode
 _MOST_TOOLS = 512
@@ -22,7 +23,7 @@ _MOST_PROMPT = 4_000  # characters of its end that tell its language
 _MOST_NESTING = 60  # of a schema that is put into other words
 _RULES = ("system", "instructions", "systemInstruction", "system_instruction")
 _TURNS = ("messages", "input", "contents")
-_SYSTEM = frozenset(("system", "developer"))
+_SYSTEM = ("system", "developer")  # a tuple, as a role that is no text cannot be looked for in a set
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -36,15 +37,17 @@ class Question(msgspec.Struct, frozen=True):
     prompt: str | None = None
 
 
-def read_question(request: bytes | None) -> Question:
-    """The question in a request body."""
+def read_question(request: bytes | None, left_out: Sequence[str] = ()) -> Question:
+    """The question in a request body, or in the outline of one, of which some parts were left out."""
     try:
         body = _decode(request or b"")
         if not isinstance(body, dict):
             return Question()
-        asked, schema = _find_format(body)
+        asked, schema = (None, None) if FORMAT in left_out else _find_format(body)
+        tools = None if TOOLS in left_out else _find_tools(body)
         prompt = _find_prompt(body)
-        return Question(asked, schema, _find_tools(body), detect(prompt[-_MOST_PROMPT:]) if prompt else None, _digest(body), prompt)
+        digest = None if TOOLS in left_out or RULES in left_out else _digest(body)
+        return Question(asked, schema, tools, detect(prompt[-_MOST_PROMPT:]) if prompt else None, digest, prompt)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return Question()
 

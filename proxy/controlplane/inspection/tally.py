@@ -22,6 +22,8 @@ class Tally:
         self._turn = threading.Lock()
         self.calls = 0
         self.failures: dict[tuple[str, str], int] = {}  # evaluator, reason
+        self.skipped: dict[tuple[str, str], int] = {}  # evaluator, reason
+        self.missed: dict[str, int] = {}  # part of a question → calls
         self.dropped: dict[str, int] = {}  # reason → samples
         self._labels: dict[str, dict[str, int]] = {}
         self._agents: dict[tuple[str, str, str, str], int] = {}
@@ -54,6 +56,16 @@ class Tally:
         with self._turn:
             self.failures[evaluator, reason] = self.failures.get((evaluator, reason), 0) + 1
 
+    def skip(self, evaluator: str, reason: str) -> None:
+        """An evaluator was not asked, as the config has it."""
+        with self._turn:
+            self.skipped[evaluator, reason] = self.skipped.get((evaluator, reason), 0) + 1
+
+    def miss(self, part: str) -> None:
+        """A part of a call's question is not known, for the request was too long."""
+        with self._turn:
+            self.missed[part] = self.missed.get(part, 0) + 1
+
     def drop(self, reason: str, samples: int = 1) -> None:
         """Samples that nobody judges."""
         with self._turn:
@@ -77,10 +89,18 @@ class Tally:
         for (name, reason), count in list(self.failures.items()):
             failures.add_metric([name, reason], count)
         yield failures
-        missed = CounterMetricFamily("weighbridge_evaluations_dropped", "Samples that were not inspected, by why.", labels=["reason"])
-        for reason, count in list(self.dropped.items()):
-            missed.add_metric([reason], count)
+        skipped = CounterMetricFamily("weighbridge_evaluator_skipped", "Answers that an evaluator did not judge.", labels=["evaluator", "reason"])
+        for key, count in list(self.skipped.items()):
+            skipped.add_metric(key, count)
+        yield skipped
+        missed = CounterMetricFamily("weighbridge_questions_missed", "Inspected calls whose request was too long to know all of it.", labels=["part"])
+        for part, count in list(self.missed.items()):
+            missed.add_metric([part], count)
         yield missed
+        dropped = CounterMetricFamily("weighbridge_evaluations_dropped", "Samples that were not inspected, by why.", labels=["reason"])
+        for reason, count in list(self.dropped.items()):
+            dropped.add_metric([reason], count)
+        yield dropped
         seconds = HistogramMetricFamily("weighbridge_evaluator_seconds", "How long an evaluator takes for a call.", labels=["evaluator"])
         for name, (buckets, total) in list(self._seconds.items()):
             below, cumulative = 0, []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 import aiohttp
 
@@ -21,23 +22,21 @@ class NotAsked(Exception):
         self.reason = reason
 
 
-def ask(url: str, body: bytes, key: str | None, timeout_s: float) -> bytes:
+def ask(url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> bytes:
     """The body of the answer. Raises `NotAsked`."""
     try:
-        return asyncio.run(_ask(url, body, key, timeout_s))
+        return asyncio.run(_ask(url, body, headers, timeout_s))
     except TimeoutError:
         raise NotAsked("timeout") from None
     except (OSError, aiohttp.ClientError, ValueError):
         raise NotAsked("unreachable") from None
 
 
-async def _ask(url: str, body: bytes, key: str | None, timeout_s: float) -> bytes:
-    headers = {"Content-Type": "application/json", "User-Agent": "weighbridge-judge"}
-    if key is not None:
-        headers["Authorization"] = f"Bearer {key}"
+async def _ask(url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> bytes:
+    ours = {"Content-Type": "application/json", "User-Agent": "weighbridge-judge"}
     async with (
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout_s)) as session,
-        session.post(url, data=body, headers=headers, allow_redirects=False) as response,
+        session.post(url, data=body, headers={**ours, **headers}, allow_redirects=False) as response,
     ):
         if response.status != 200:
             raise NotAsked("refused" if response.status in _REFUSED else "status")

@@ -13,7 +13,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import quote
 
 import msgspec
@@ -23,7 +23,8 @@ from evaluators.verdict import Verdict
 from proxy.config import Config
 from proxy.controlplane.inspection.tally import Tally
 from proxy.controlplane.judges.asking import NotAsked, ask
-from proxy.controlplane.judges.ruling import MOST_EXPLANATION, make_verdict, read_answer, read_ruling, write_question
+from proxy.controlplane.judges.forms import Messages, choose_form
+from proxy.controlplane.judges.ruling import MOST_EXPLANATION, make_verdict, read_ruling, write_question
 from proxy.controlplane.prompts import read_prompt
 from proxy.inspecting import BUILT_IN
 from proxy.judging import Judge
@@ -36,7 +37,7 @@ _TRIES = 2  # until a ruling is as it must be
 _FAILURES = 3  # in a row, after which a judge rests
 _REST_S = 60.0
 Redact = Callable[[str], str]
-Ask = Callable[[str, bytes, str | None, float], bytes]
+Ask = Callable[[str, bytes, Mapping[str, str], float], bytes]
 
 
 class Inspector(Protocol):
@@ -50,8 +51,9 @@ class Inspector(Protocol):
 class _Seat:
     """One judge, and how it fares."""
 
-    def __init__(self, judge: Judge, environment: Mapping[str, str]) -> None:
+    def __init__(self, judge: Judge, dialect: str, environment: Mapping[str, str]) -> None:
         self.judge = judge
+        self.form = choose_form(dialect, judge.path)
         self.pick: Picker = make_picker([], judge.match)
         self.key = judge.find_key(environment)
         self.due_s = 0.0  # when the next call may be put before it
@@ -79,7 +81,8 @@ class Bench:
         self._redact = redact
         self._keeps_content = config.capture.content
         self._agents = frozenset(judge.agent for judge in config.judges)
-        self._seats = [_Seat(judge, environment) for judge in config.judges] if self._base else []
+        dialects = {name: one.dialect for name, one in config.upstreams.items()}  # the demo's paths tell by themselves
+        self._seats = [_Seat(judge, dialects.get(judge.upstream, "openai"), environment) for judge in config.judges] if self._base else []
 
     def hear(self, sent: Sent, sample: Sample, verdicts: list[Verdict]) -> None:
         """A call was inspected. What others say of it later is no second call, and judges are not judged."""
@@ -129,27 +132,29 @@ class Bench:
     def _rule(self, seat: _Seat, sent: Sent, sample: Sample) -> Verdict | None:
         """The verdict; None where the judge does not say what it is asked to. Raises `NotAsked`, OSError, UnicodeError."""
         judge = seat.judge
-        prompt = read_prompt(sent.request) if sent.request is not None else None
+        request = sent.request if judge.against is not None else sent.outline or sent.request  # another model must have all of it
+        prompt = read_prompt(request) if request is not None else None
         question = self._redact("\n\n".join(prompt.texts)) if prompt is not None and prompt.texts else None
         answer, other, is_swapped = self._redact(sample.text), None, False
         if judge.against is not None:
             if question is None:
                 raise NotAsked("no_question")
-            other = read_answer(self._post(seat, judge.against, [{"role": "user", "content": question}]))
+            other = self._post(seat, judge.against, [{"role": "user", "content": question}])
             if other is None:
                 raise NotAsked("no_answer")
             is_swapped = self._draw() < 0.5  # whichever stands first is at an advantage
         messages = write_question(judge.read_rubric(), question, answer, other, is_swapped=is_swapped)
         for _ in range(_TRIES):
-            text = read_answer(self._post(seat, judge.model, messages, response_format={"type": "json_object"}))
+            text = self._post(seat, judge.model, messages, wants_json=True)
             ruling = read_ruling(text or "", compares=other is not None)
             if ruling is not None:
                 explanation = self._redact(ruling.explanation)[:MOST_EXPLANATION] if self._keeps_content else ""
                 return make_verdict(judge, ruling, explanation, is_swapped=is_swapped)
         return None
 
-    def _post(self, seat: _Seat, model: str, messages: list[dict[str, str]], **more: Any) -> bytes:
-        judge = seat.judge
-        url = f"{self._base}/a/{quote(judge.agent, safe='')}/{quote(judge.upstream, safe='')}{judge.path}"
-        body = msgspec.json.encode({"model": model, "messages": messages, **more})
-        return self._ask(url, body, seat.key, judge.timeout_s)
+    def _post(self, seat: _Seat, model: str, messages: Messages, *, wants_json: bool = False) -> str | None:
+        """The text of the model's answer; None where there is none. Raises `NotAsked`."""
+        judge, form = seat.judge, seat.form
+        url = f"{self._base}/a/{quote(judge.agent, safe='')}/{quote(judge.upstream, safe='')}{form.locate(judge.path, model)}"
+        body = msgspec.json.encode(form.write(model, messages, wants_json))
+        return form.find_text(self._ask(url, body, form.sign(seat.key), judge.timeout_s))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -72,16 +72,6 @@ def make_verdict(judge: Judge, ruling: Ruling, explanation: str, *, is_swapped: 
     if ruling.score >= judge.pass_score:
         return Verdict(judge.name, PASS, ruling.score, "none", explanation)
     return Verdict(judge.name, ruling.label if ruling.label != PASS else "poor", ruling.score, judge.severity, explanation)
-
-
-def read_answer(body: bytes) -> str | None:
-    """The text of an answer in the form of Chat Completions; None where there is none."""
-    try:
-        document: Any = msgspec.json.decode(body)
-        text = document["choices"][0]["message"]["content"]
-    except (msgspec.MsgspecError, UnicodeError, RecursionError, LookupError, TypeError):
-        return None
-    return text if isinstance(text, str) and text.strip() else None
 
 
 def _cut(text: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from proxy.record import Pulse
+from proxy.pulse import Pulse
 
 _GAUGE, _COUNTER = GaugeMetricFamily, CounterMetricFamily
 _FIGURES = (

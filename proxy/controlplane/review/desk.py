@@ -19,7 +19,7 @@ from proxy.controlplane.changes import ANYONE, check_text
 from proxy.controlplane.desk import NOT_IN_HISTORY, Desk
 from proxy.controlplane.door import Change, NotDone, read_body
 from proxy.controlplane.reports import Query
-from proxy.controlplane.review.queue import Gone, Queue, Waiting
+from proxy.controlplane.review.queue import Gone, Kept, Queue, Waiting
 from proxy.record import Sample as Sent
 
 _STATES = {"pass": "pass", "fail": "fail", "unsure": "unsure", "approve": "approved", "reject": "rejected"}
@@ -86,20 +86,19 @@ class ReviewDesk:
         if one is not None:
             shown |= {"agent": one.agent, "task": one.task, "model": one.model, "kind": one.kind, "reason": one.reason, "at_ns": one.at_ns}
         content = self._rows(_CONTENT, target)
-        if one is not None and one.kept is not None:
-            text, tools, prompt = one.kept.text, [list(tool) for tool in one.kept.tools], one.kept.prompt
-            shown |= {"text": text, "tools": tools, "prompt": prompt, "kept": "memory"}
+        kept = None if one is None else self._queue.read(one)
+        if kept is not None:
+            shown |= {"text": kept.text, "tools": [list(tool) for tool in kept.tools], "prompt": kept.prompt, "kept": "memory"}
         elif content:
             shown |= {"text": content[0]["output"], "tools": msgspec.json.decode(content[0]["tools"]), "prompt": content[0]["prompt"]}
             shown["kept"] = "database"
         else:
             shown["kept"] = "no"
-        found = self._judge_held(one) if one is not None and one.kind == "held" else self._rows(_VERDICTS, target)
+        found = self._judge_held(one, kept) if one is not None and one.kind == "held" else self._rows(_VERDICTS, target)
         return {**shown, "recorded": known, "verdicts": found, "history": self._rows(_HISTORY, target)}
 
-    def _judge_held(self, one: Waiting) -> list[dict[str, Any]]:
+    def _judge_held(self, one: Waiting, kept: Kept | None) -> list[dict[str, Any]]:
         """What the evaluators object to in an answer that is held."""
-        kept = one.kept
         if kept is None:
             return []
         sent = Sent(

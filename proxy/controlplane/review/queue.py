@@ -1,7 +1,8 @@
 """The queue of calls that wait for a reviewer: fed by the evaluators' verdicts and by gates, bounded, and the same after a restart.
 
 Every step is a line of the journal first; the table `reviews` is made of these, and from it the queue is taken up again at the start.
-No text of an answer is among them: what a reviewer is shown is kept in memory, as far as there is room, and gone with the process.
+No text of an answer is among them: what a reviewer is shown is kept in memory, as far as there is room, and gone with the process. Secrets
+are taken out of it when it is shown, for few of those that wait are ever looked at.
 
 Where the queue is full, what was only sampled leaves first, the oldest before all; then what was flagged. What a gate holds stays.
 """
@@ -48,7 +49,7 @@ class Gone(Exception):
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """What a reviewer is shown of a call."""
+    """What is kept of a call: as it came, and not yet as a reviewer is shown it."""
 
     text: str
     tools: list[tuple[str, str]]
@@ -116,7 +117,7 @@ class Queue:
         if one is None:
             one = Waiting(sent.id, kind, kind, now_ns, sent.agent, sent.task, sent.model)
             prompt = (sent.request or b"").decode("utf-8", "replace")
-            self._keep(one, self._make_kept(sent.text, sent.tools, prompt, sent.finish))
+            self._keep(one, _cut(sent.text, sent.tools, prompt, sent.finish))
         one.kind = one.reason = kind
         self._note(one, "queued", now_ns, share=share)
         self._waiting[kind][one.id] = one
@@ -136,7 +137,7 @@ class Queue:
             there = self._waiting["held"].get(held.id)
             if held.id in self._decided or (there is not None and there.kept is not None):
                 return
-            kept = self._make_kept(held.text, held.tools, held.request, held.finish)
+            kept = _cut(held.text, held.tools, held.request, held.finish)
             if there is not None:  # an earlier process had its text
                 self._keep(there, kept)
                 return
@@ -145,11 +146,6 @@ class Queue:
             self._waiting["held"][one.id] = one
             self._keep(one, kept)
             self._make_room()
-
-    def _make_kept(self, text: str, tools: list[tuple[str, str]], prompt: str, finish: str | None) -> Kept:
-        redact = self._redact
-        shown = [(name, redact(arguments[:_MOST_TEXT])) for name, arguments in tools]
-        return Kept(redact(text[:_MOST_TEXT]), shown, redact(prompt[:_MOST_TEXT]), finish)
 
     def _keep(self, one: Waiting, kept: Kept) -> None:
         one.kept = kept
@@ -199,6 +195,13 @@ class Queue:
     def _find(self, id: str) -> Waiting | None:
         return next((calls[id] for calls in self._waiting.values() if id in calls), None)
 
+    def read(self, one: Waiting) -> Kept | None:
+        """What a reviewer is shown of a call that waits, without secrets; None where nothing is kept of it."""
+        kept, redact = one.kept, self._redact
+        if kept is None:
+            return None
+        return Kept(redact(kept.text), [(name, redact(arguments)) for name, arguments in kept.tools], redact(kept.prompt), kept.finish)
+
     def decide(self, one: Waiting, state: str, by: str, note: str | None = None, write: Write | None = None) -> bool:
         """Note a decision on a call, which need not wait any more; by `write` in the place of the journal. Whether it is noted.
 
@@ -246,6 +249,10 @@ class Queue:
             waiting = {kind: len(calls) for kind, calls in self._waiting.items()}
             since_ns = min((one.at_ns for calls in self._waiting.values() for one in calls.values()), default=None)
         yield from self.counts.collect(waiting, 0 if since_ns is None else max(0, self._clock_ns() - since_ns))
+
+
+def _cut(text: str, tools: list[tuple[str, str]], prompt: str, finish: str | None) -> Kept:
+    return Kept(text[:_MOST_TEXT], [(name, arguments[:_MOST_TEXT]) for name, arguments in tools], prompt[:_MOST_TEXT], finish)
 
 
 def _name_ending(outcome: str) -> str:

@@ -50,7 +50,9 @@ def _translate(family: Family, since_ns: int, now_ns: int) -> Metric | None:
 
 
 def _point(samples: list[Sample], since_ns: int, now_ns: int) -> list[NumberDataPoint]:
-    return [NumberDataPoint(_name(one.labels), since_ns, now_ns, one.value) for one in samples if not one.name.endswith("_created")]
+    """One point for each sample; yes and no as numbers, for one truth value costs the encoder the whole batch."""
+    values = ((one, int(one.value) if isinstance(one.value, bool) else one.value) for one in samples if not one.name.endswith("_created"))
+    return [NumberDataPoint(_name(one.labels), since_ns, now_ns, value) for one, value in values]
 
 
 def _fold(samples: list[Sample], since_ns: int, now_ns: int) -> list[HistogramDataPoint]:

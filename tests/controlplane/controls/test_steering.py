@@ -83,6 +83,9 @@ def test_whom_it_does_not_concern_and_what_is_not_bad_for_it(site: Site) -> None
         ("warning", Verdict("x", "y", 0.0, "warning"), True), ("warning", Verdict("x", "y", 0.0, "error"), True),
         ("error", Verdict("x", "y", 0.0, "warning"), False), ("warning", Verdict("x", "y", 0.0, "info"), False),
         ("json", Verdict("json", "y", 0.0, "warning"), True), ("json", Verdict("json", "y", 0.0, "info"), False),
+        ("json/error", Verdict("json", "y", 0.0, "error"), True), ("json/error", Verdict("json", "y", 0.0, "warning"), False),
+        ("json/warning", Verdict("json", "y", 0.0, "error"), True), ("json/warning", Verdict("json", "y", 0.0, "info"), False),
+        ("json/error", Verdict("empty", "y", 0.0, "error"), False),
         ("json/y", Verdict("json", "y", 0.0, "info"), True), ("json/y", Verdict("json", "z", 0.0, "error"), False),
     ],
 )  # fmt: skip

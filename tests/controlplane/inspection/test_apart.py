@@ -61,3 +61,11 @@ def test_after_several_failures_it_rests() -> None:
     assert [refuse(guest, "") for _ in range(4)] == ["died", "died", "died", "resting"]
     clock.now = 61.0
     assert refuse(guest, "") == "died"
+
+
+def test_being_late_in_a_time_that_somebody_else_gave_makes_it_rest_for_nobody() -> None:
+    guest = Apart("mine", PATH, 300.0, start_s=0.0)
+    for _ in range(4):
+        with pytest.raises(NoVerdict, match="timeout"):
+            guest.judge(Sample(text="hang"), 0.0)
+    guest.close()

@@ -11,8 +11,10 @@ import pytest
 
 from evaluators import catalog
 from evaluators.sample import Sample
+from evaluators.verdict import Verdict
+from proxy.controlplane.inspection.apart import Apart, NoVerdict
 from proxy.controlplane.inspection.inspector import Inspector
-from proxy.inspecting import Evaluators, Expectation, OwnEvaluator
+from proxy.inspecting import Evaluators, Expectation, Manner, OwnEvaluator
 from proxy.record import Sample as Sent
 
 ENGLISH = "The mill is on the other side of the river and it was built by the monks, who had it for many years."
@@ -41,6 +43,14 @@ def test_what_was_asked_is_held_against_the_answer() -> None:
     assert found(inspector, send(text="{}", request={})) == {"empty": "empty_json"}
     assert found(inspector, send(text="", tools=[("g", "{}")], request=asked)) == {"tools": "not_offered"}
     assert [row[2:5] for row in inspector.rows][:2] == [("any", "invalid", "error"), ("json", "invalid", "error")]
+
+
+def test_of_a_request_that_was_cut_its_outline_is_held_against_the_answer() -> None:
+    inspector = Inspector(Evaluators())
+    outline = json.dumps({"response_format": {"type": "json_object"}}).encode()
+    sent = Sent(id="c1", agent="a", format="f", usage_source="reported", text="no", request=b'{"messages": [', outline=outline, left_out=["tools"])
+    assert found(inspector, sent) == {"json": "invalid"} and inspector.prepare(sent).offered is None
+    assert inspector.tally.missed == {"tools": 1}
 
 
 def test_what_the_user_wrote_goes_with_the_answer() -> None:
@@ -125,3 +135,61 @@ def test_it_works_until_told_to_stop() -> None:
     samples.put([send(), send(id="c2")])
     inspector.run(samples, stopping)
     assert inspector.tally.calls == 2
+
+
+class Worked:
+    """Each judgement takes as long as it is told to."""
+
+    def __init__(self, each_s: float) -> None:
+        self.each_s, self.now, self._asked = each_s, 0.0, False
+
+    def __call__(self) -> float:
+        self.now += self.each_s if self._asked else 0.0
+        self._asked = not self._asked
+        return self.now
+
+
+def test_an_agent_has_evaluators_of_its_own_choice() -> None:
+    agents = [Manner(agent="s", share=0.0), Manner(agent="s", evaluators=["empty"], share=1.0, severity={"empty": "info"})]
+    inspector = Inspector(Evaluators(agents=agents))
+    told: list[str] = []
+    inspector.listeners.append(inspector.thin("drift", lambda sent, sample, verdicts: told.append(sent.agent)))
+    assert [(one.name, one.severity) for one in inspector.inspect(send(text="", agent="s"))] == [("empty", "info")]
+    assert len(inspector.inspect(send(text="<|im_end|>", agent="t"))) > 3
+    assert told == ["t"]
+
+
+def test_one_that_is_too_slow_for_an_agent_costs_its_verdict_and_then_rests() -> None:
+    inspector = Inspector(Evaluators(agents=[Manner(agent="s", evaluators=["empty"], timeout_s=0.1)]), clock=lambda: 0.0, worked=Worked(0.2))
+    assert [found(inspector, send(text="", agent="s")) for _ in range(4)] == [{}] * 4
+    assert inspector.tally.failures == {("empty", "timeout"): 3, ("empty", "resting"): 1}
+    assert found(inspector, send(text="", agent="t")) == {"empty": "empty"}
+
+
+def test_one_that_has_used_up_its_cpu_is_skipped_and_counted() -> None:
+    manner = Manner(agent="s", evaluators=["empty"], cpu_s_per_minute=0.5)
+    inspector = Inspector(Evaluators(agents=[manner]), clock=lambda: 0.0, worked=Worked(0.3))
+    assert [found(inspector, send(text="", agent="s")) for _ in range(4)] == [{"empty": "empty"}] * 2 + [{}] * 2
+    assert inspector.tally.skipped == {("empty", "cpu_cap"): 2} and inspector.tally.failures == {}
+
+
+def test_evaluators_of_others_keep_to_the_bounds_of_an_agent(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, float | None]] = []
+
+    def judge(guest: Apart, sample: Sample, timeout_s: float | None) -> Verdict:
+        asked.append((sample.agent, timeout_s))
+        if sample.text == "hang":
+            raise NoVerdict("timeout")
+        return Verdict("mine", "shout", 0.0, "warning")
+
+    monkeypatch.setattr(Apart, "judge", judge)
+    agents = [Manner(agent="s", evaluators=["mine"], timeout_s=0.5, severity={"mine": "error"}), Manner(agent="u", evaluators=["mine"], share=0.0)]
+    inspector = Inspector(Evaluators(own=[OwnEvaluator("mine", "a:b")], agents=agents), clock=lambda: 0.0)
+    for agent in ("s", "t", "u"):
+        sent = send(agent=agent)
+        inspector.ask_guests(sent, inspector.prepare(sent))
+    assert asked == [("s", 0.5), ("t", None)] and [row[4] for row in inspector.rows] == ["error", "warning"]
+    slow = send(text="hang", agent="s")
+    for _ in range(4):
+        inspector.ask_guests(slow, inspector.prepare(slow))
+    assert inspector.tally.failures == {("mine", "timeout"): 3, ("mine", "resting"): 1}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from evaluators.sample import Tool
@@ -139,5 +139,6 @@ BODY = st.dictionaries(
 
 
 @given(BODY)
+@example({"messages": [{"role": []}]})
 def test_no_request_is_too_strange(body: dict) -> None:
     assert isinstance(read_question(json.dumps(body).encode()), Question)

@@ -42,10 +42,15 @@ def test_failures_drops_and_seconds() -> None:
     tally = Tally()
     tally.fail("own", "timeout")
     tally.drop("own_behind", 3)
+    tally.miss("tools")
+    tally.skip("own", "cpu_cap")
+    tally.skip("own", "cpu_cap")
     tally.time("empty", 0.00003)
     tally.time("empty", 10.0)
     text = render(tally)
     assert 'weighbridge_evaluator_failures_total{evaluator="own",reason="timeout"} 1.0' in text
     assert 'weighbridge_evaluations_dropped_total{reason="own_behind"} 3.0' in text
+    assert 'weighbridge_questions_missed_total{part="tools"} 1.0' in text
+    assert 'weighbridge_evaluator_skipped_total{evaluator="own",reason="cpu_cap"} 2.0' in text
     assert 'weighbridge_evaluator_seconds_bucket{evaluator="empty",le="5e-05"} 1.0' in text
     assert 'weighbridge_evaluator_seconds_count{evaluator="empty"} 2.0' in text

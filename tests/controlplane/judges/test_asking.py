@@ -48,9 +48,9 @@ def test_a_judge_is_an_agent_whose_calls_are_recorded_and_priced(run, tmp_path: 
 def test_its_budget_holds(run, tmp_path: Path) -> None:
     async def script(site) -> None:
         url = f"http://127.0.0.1:{site.port}/a/judge-tone/up/v1/chat/completions"
-        assert await asyncio.to_thread(ask, url, BODY, None, 60.0)
+        assert await asyncio.to_thread(ask, url, BODY, {}, 60.0)
         with pytest.raises(NotAsked, match="refused"):
-            await asyncio.to_thread(ask, url, BODY, None, 60.0)
+            await asyncio.to_thread(ask, url, BODY, {}, 60.0)
 
     budget = Budget(name="judges", calls=1, match={"agent": "judge-*"})
     hold(run, tmp_path, {"up": Upstreams(answer(40, 60))}, {}, script, budgets=[budget])
@@ -60,8 +60,9 @@ def test_what_keeps_an_answer_from_coming(run, tmp_path: Path) -> None:
     async def script(site) -> None:
         for name, reason, timeout_s in (("up", "status", 60.0), ("long", "too_long", 60.0), ("up", "timeout", 1e-6)):
             with pytest.raises(NotAsked, match=reason):
-                await asyncio.to_thread(ask, f"http://127.0.0.1:{site.port}/a/j/{name}/v1/chat/completions", BODY, "sk-x", timeout_s)
+                url = f"http://127.0.0.1:{site.port}/a/j/{name}/v1/chat/completions"
+                await asyncio.to_thread(ask, url, BODY, {"Authorization": "Bearer sk-x"}, timeout_s)
 
     hold(run, tmp_path, {"up": Upstreams((BUSY, b"")), "long": Upstreams(b"x" * 1_100_000)}, {}, script)
     with pytest.raises(NotAsked, match="unreachable"):
-        ask(down(), BODY, None, 60.0)
+        ask(down(), BODY, {}, 60.0)

@@ -42,8 +42,8 @@ class Court:
         self.told: list[Verdict] = []
         self.inspector.listeners.append(lambda sent, sample, verdicts: self.told.extend(verdicts))
 
-    def answer(self, url: str, body: bytes, key: str | None, timeout_s: float) -> bytes:
-        self.asked.append((url, json.loads(body), key, timeout_s))
+    def answer(self, url: str, body: bytes, headers: dict[str, str], timeout_s: float) -> bytes:
+        self.asked.append((url, json.loads(body), headers, timeout_s))
         one = self.replies.pop(0)
         if isinstance(one, Exception):
             raise one
@@ -64,8 +64,8 @@ def test_a_call_is_put_before_a_judge_without_its_secrets_and_the_verdict_is_lik
     court = Court(FAIL)
     court.inspect()
     court.rule()
-    ((url, body, key, timeout_s),) = court.asked
-    assert (url, key, timeout_s, body["model"]) == ("http://bridge/a/judge-tone/up/v1/chat/completions", None, 60.0, "m")
+    ((url, body, headers, timeout_s),) = court.asked
+    assert (url, headers, timeout_s, body["model"]) == ("http://bridge/a/judge-tone/up/v1/chat/completions", {}, 60.0, "m")
     assert "hunter2" not in json.dumps(body) and "Go away." in body["messages"][1]["content"]
     assert court.inspector.rows[-1][2:] == ("tone", "curt", "warning", 0.1, ""), "what it explains may quote, and content is not kept"
     assert court.told[-1] == Verdict("tone", "curt", 0.1, "warning", "")

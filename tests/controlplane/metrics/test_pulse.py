@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from proxy.controlplane.metrics.pulse import collect_pulse
-from proxy.record import KeyState, LimitState, Pulse, UpstreamState
+from proxy.pulse import KeyState, LimitState, Pulse, UpstreamState
 
 
 def test_breakers_keys_and_limits_have_series(read) -> None:

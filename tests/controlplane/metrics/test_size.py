@@ -14,9 +14,11 @@ from proxy.config import Config
 from proxy.controlplane.metrics import Metrics
 from proxy.controlplane.metrics.text import write
 from proxy.controlplane.plane import ControlPlane
+from proxy.controlplane.traces.export import Exporter
 from proxy.controls import Control
 from proxy.inspecting import Evaluators
-from proxy.record import KeyState, LimitState, Pulse, Sample, UpstreamState
+from proxy.pulse import KeyState, LimitState, Pulse, UpstreamState
+from proxy.record import Sample
 from proxy.rules import Budget
 from tests.controlplane.streams.conftest import SMALL, alarm_of
 
@@ -45,7 +47,7 @@ def plane(tmp_path: Path) -> Iterator[ControlPlane]:
         evaluators=Evaluators(drift=SMALL),
     )
     config = msgspec.convert(msgspec.to_builtins(config), Config)
-    made = ControlPlane(config, None)
+    made = ControlPlane(config, None, traces=Exporter)
     made.receiver.take(b"P" + msgspec.msgpack.encode(PULSE))
     yield made
     made.receiver._socket.close()
@@ -98,7 +100,10 @@ def show_all(plane: ControlPlane, weigh) -> dict[str, Metric]:
     alarm_of(plane.streams)
     plane.inspector.tally.fail("empty", "raised")
     plane.inspector.tally.drop("own_behind")
+    plane.inspector.tally.skip("empty", "cpu_cap")
+    plane.inspector.tally.miss("tools")
     plane.steering._count("careful", "pause")
+    plane.quarantines._marked = (1, 2)
     return {family.name + ("_total" if family.type == "counter" else ""): family for family in plane.metrics.collect()}
 
 

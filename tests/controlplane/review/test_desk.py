@@ -43,9 +43,10 @@ def decide(desk: ReviewDesk, target: str, **body: object) -> dict:
 def test_a_call_is_shown_from_memory_from_the_database_or_without_its_text(lobby: Lobby, filled: Store) -> None:
     queue = lobby.open()
     desk = ReviewDesk(queue, lobby.desk, filled.query, judge)
-    tell(queue, "new", FAULTY)
+    tell(queue, "new", FAULTY, text="a secret", tools=[("send", '{"to": "secret"}')], request=b"tell the secret")
     shown = desk.show("new", b"")
-    assert (shown["text"], shown["kept"], shown["recorded"], shown["kind"]) == ("text of new", "memory", False, "flagged")
+    assert (shown["text"], shown["kept"], shown["recorded"], shown["kind"]) == ("a [redacted]", "memory", False, "flagged")
+    assert (shown["tools"], shown["prompt"]) == ([["send", '{"to": "[redacted]"}']], "tell the [redacted]"), "no secret in any part of it"
     shown = desk.show("call-1", b"")
     assert (shown["text"], shown["tools"], shown["prompt"], shown["kept"]) == ("answered", [["f", "{}"]], "asked", "database")
     assert [verdict["evaluator"] for verdict in shown["verdicts"]] == ["repetition"]

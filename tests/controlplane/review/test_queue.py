@@ -70,7 +70,7 @@ def test_a_full_queue_lets_the_oldest_ordinary_call_go_first(lobby: Lobby) -> No
 def test_decisions_are_counted_timed_and_leave_no_text(lobby: Lobby) -> None:
     queue = lobby.open()
     tell(queue, "c1", FAULTY, text="a secret", tools=[("send", '{"to": "secret"}')], request=b"tell the secret")
-    kept = queue.find("c1").kept
+    kept = queue.read(queue.find("c1"))
     assert (kept.text, kept.tools, kept.prompt) == ("a [redacted]", [("send", '{"to": "[redacted]"}')], "tell the [redacted]")
     assert figures(queue)["weighbridge_review_oldest_seconds"] == 1
     assert queue.decide(queue.find("c1"), "fail", "jo", "wrong")
@@ -94,7 +94,7 @@ def test_texts_have_a_bound_and_the_oldest_go_first(lobby: Lobby, monkeypatch: p
     assert [queue.find(f"c{number}").kept is not None for number in range(4)] == [False, False, True, True]
     assert queue.counts.unkept == 2
     tell(queue, "long", FAULTY, text="x" * 10**6)
-    assert queue.find("long").kept is None, "not even alone"
+    assert queue.find("long").kept is None and queue.read(queue.find("long")) is None, "not even alone"
 
 
 def test_a_restart_takes_up_what_waited(lobby: Lobby, tmp_path, open_store: Callable[[], Store]) -> None:
@@ -128,7 +128,8 @@ def test_what_a_gate_holds_waits_once_however_often_it_is_told(lobby: Lobby) -> 
     for _ in range(3):
         queue.hold(make_held(request="a secret"))
     assert lobby.steps() == [("h1", "held", "gate press", "weighbridge")]
-    assert (queue.find("h1").kept.text, queue.find("h1").kept.prompt) == ("text of h1", "a [redacted]")
+    shown = queue.read(queue.find("h1"))
+    assert (shown.text, shown.prompt) == ("text of h1", "a [redacted]")
     queue.hold(make_held("h2"))
     assert figures(queue)["weighbridge_review_queue_calls held"] == 2, "nothing that is held leaves for want of room"
     tell(queue, "h1", FAULTY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from opentelemetry.sdk.metrics.export import Gauge, Histogram, Metric, Sum
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
@@ -33,6 +34,15 @@ def test_a_gauge_is_one_and_an_empty_family_is_left_out() -> None:
     found = write(GaugeMetricFamily("weighbridge_pulse_age_seconds", "Age.", 1.5), GaugeMetricFamily("weighbridge_none", "None.", labels=["a"]))
     metric = found["weighbridge_pulse_age_seconds"]
     assert isinstance(metric.data, Gauge) and metric.data.data_points[0].value == 1.5 and metric.unit == "s" and len(found) == 1
+
+
+def test_yes_and_no_are_numbers_that_can_be_sent() -> None:
+    family = GaugeMetricFamily("weighbridge_key_parked", "Parked.", labels=["key"])
+    for number, is_parked in enumerate((False, True)):
+        family.add_metric([str(number)], is_parked)
+    data, _ = write_metrics([family], Resource({}), InstrumentationScope("weighbridge"), 5, 9)
+    sent = encode_metrics(data).resource_metrics[0].scope_metrics[0].metrics[0].gauge.data_points
+    assert [point.as_int for point in sent] == [0, 1]
 
 
 def test_a_histogram_keeps_its_buckets() -> None:

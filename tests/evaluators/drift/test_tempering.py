@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from evaluators.drift.tempering import estimate_time, estimate_times
+from evaluators.drift.tempering import estimate_row_times, estimate_times
 
 
 def test_shuffled_answers_cost_nothing() -> None:
@@ -20,8 +20,8 @@ def test_bursts_are_seen() -> None:
 def test_both_ways_agree_and_what_never_varies_is_one() -> None:
     series = np.cumsum(np.random.default_rng(3).normal(size=200))
     series -= series.mean()
-    assert np.isclose(estimate_time(series), estimate_times(series[:, None])[0])
-    assert estimate_times(np.ones((50, 1)))[0] == estimate_time(np.zeros(50)) == 1
+    assert np.isclose(estimate_row_times(series[None]), estimate_times(series[:, None]))
+    assert estimate_times(np.ones((50, 1))) == estimate_row_times(np.zeros((1, 50))) == 1
 
 
 def test_missing_values_are_left_out() -> None:

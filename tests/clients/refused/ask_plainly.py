@@ -1,4 +1,4 @@
-"""One plain question with an SDK's own defaults, retries included: `ask_once.py CLIENT ROOT` prints what became of it as JSON."""
+"""Plain questions with an SDK's own defaults, retries included: `ask_plainly.py CLIENT` reads a root a line and says what became of each, as JSON."""
 
 import json
 import sys
@@ -52,12 +52,14 @@ def ask_ollama(root: str) -> str:
     return sdk.Client(host=f"{root}/ollama").chat(model="llama3.2", messages=ASK).message.content
 
 
-def main() -> None:
+def tell(line: str) -> dict:
+    """What became of one question, asked by a client of its own."""
     try:
-        told = {"text": globals()[f"ask_{sys.argv[1]}"](sys.argv[2])}
+        return {"text": globals()[f"ask_{sys.argv[1]}"](json.loads(line)["root"])}
     except Exception as error:  # whatever an SDK raises is what is looked at
-        told = {"error": type(error).__name__, "message": str(error)}
-    print(json.dumps(told))
+        return {"error": type(error).__name__, "message": str(error)}
 
 
-main()
+print(json.dumps({"ready": True}))
+for line in sys.stdin:
+    print(json.dumps({"outcome": tell(line)}))

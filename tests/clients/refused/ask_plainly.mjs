@@ -1,4 +1,6 @@
-// One plain question with an SDK's own defaults, retries included: `ask_once.mjs CLIENT ROOT` prints what became of it as JSON.
+// Plain questions with an SDK's own defaults, retries included: `ask_plainly.mjs CLIENT` reads a root a line and says what became of each, as JSON.
+
+import { createInterface } from "node:readline";
 
 import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
@@ -15,9 +17,13 @@ const CLIENTS = {
   },
 };
 
-const [name, root] = process.argv.slice(2);
-try {
-  console.log(JSON.stringify({ text: await CLIENTS[name](root) }));
-} catch (error) {
-  console.log(JSON.stringify({ error: error.constructor.name, message: error.message }));
+console.log(JSON.stringify({ ready: true }));
+for await (const line of createInterface({ input: process.stdin })) {
+  let outcome;
+  try {
+    outcome = { text: await CLIENTS[process.argv[2]](JSON.parse(line).root) };
+  } catch (error) {
+    outcome = { error: error.constructor.name, message: error.message };
+  }
+  console.log(JSON.stringify({ outcome }));
 }
