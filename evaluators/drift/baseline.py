@@ -8,7 +8,7 @@ import numpy as np
 
 from evaluators.drift.bank import Bank
 from evaluators.drift.direction import Direction
-from evaluators.drift.fingerprint import SIZE
+from evaluators.drift.fingerprint import BEFORE_TRIGRAMS, SIZE
 from evaluators.drift.rates import Rates
 from evaluators.drift.settings import Settings
 from evaluators.drift.tempering import estimate_times
@@ -39,7 +39,7 @@ class Baseline:
         self.answers = 0
         self.rows = np.zeros((settings.warmup, features + len(weights)), np.float32)
         self.sketches = np.zeros((settings.warmup, SIZE), np.uint8)
-        self.recent = np.zeros((RECENT_ANSWERS, features + len(weights)), np.float16)
+        self.recent = np.zeros((0, features + len(weights)), np.float16)
         self.means = np.zeros(features + len(weights))
         self.deviations = np.ones(features + len(weights))
         self.bank: Bank | None = None
@@ -82,7 +82,8 @@ class Baseline:
         self.rates.powers = 1 / estimate_times(turned.astype(float))[:, None]
         self.rates.lay_out()
         sketched = np.concatenate([self.rows[:, : self.texts], self.sketches], axis=1)
-        self.direction = Direction(sketched, self.texts, least)
+        self.direction = Direction(sketched, self.texts, self.texts + BEFORE_TRIGRAMS, least)
+        self.recent = np.zeros((RECENT_ANSWERS, self.rows.shape[1]), np.float16)
         self.rows, self.sketches = self.rows[:0].copy(), self.sketches[:0].copy()  # a mere slice would keep all of it
 
     def weigh_features(self) -> np.ndarray:
