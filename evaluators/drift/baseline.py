@@ -8,7 +8,7 @@ import numpy as np
 
 from evaluators.drift.bank import Bank
 from evaluators.drift.direction import Direction
-from evaluators.drift.fingerprint import BEFORE_TRIGRAMS, SIZE
+from evaluators.drift.fingerprint import SIZE
 from evaluators.drift.rates import Rates
 from evaluators.drift.settings import Settings
 from evaluators.drift.tempering import estimate_times
@@ -82,7 +82,7 @@ class Baseline:
         self.rates.powers = 1 / estimate_times(turned.astype(float))[:, None]
         self.rates.lay_out()
         sketched = np.concatenate([self.rows[:, : self.texts], self.sketches], axis=1)
-        self.direction = Direction(sketched, self.texts, self.texts + BEFORE_TRIGRAMS, least)
+        self.direction = Direction(sketched, self.texts, least)
         self.recent = np.zeros((RECENT_ANSWERS, self.rows.shape[1]), np.float16)
         self.rows, self.sketches = self.rows[:0].copy(), self.sketches[:0].copy()  # a mere slice would keep all of it
 

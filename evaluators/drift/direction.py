@@ -5,7 +5,7 @@ Every few answers the detector takes the direction from the reference's mean to 
 deviations, with differences that chance explains cut off (nearest shrunken centroids; Tibshirani et al. 2002).
 The next answers are scored along it before they may change it, so the direction never knows what it judges.
 There are two directions: one from the last dozen answers, which finds a great change at once, and one from the last fifty, which sees a small
-one more clearly. The quick one leaves the trigrams aside: so many figures cannot be learned from so few answers.
+one more clearly.
 
 A score is played against those of the warm-up's answers: e = g(s) / mean of g, with g(s) = exp(d s), the score in standard deviations of
 the warm-up's (a soft-rank e-value; Ren and Barber, *Derandomized knockoffs*, 2023).
@@ -50,11 +50,11 @@ class Direction:
     `middle`, `deviation`, `norm` and `power` what a score along it is played by, `sums` (directions by margins by bets) the evidence.
     """
 
-    def __init__(self, rows: np.ndarray, figures: int, quick: int, least_time: float = 1.0) -> None:
+    def __init__(self, rows: np.ndarray, figures: int, least_time: float = 1.0) -> None:
         """`rows` are the warm-up's answers in their order, the first `figures` of each the features, the others the fingerprint;
-        the quick direction looks at the first `quick` of a row; `least_time` is the stream's own autocorrelation time."""
+        `least_time` is the stream's own autocorrelation time."""
         directions, size = len(MEMORIES_ANSWERS), rows.shape[1]
-        self.quick, self.least_time = quick, least_time
+        self.least_time = least_time
         self.centre = rows.mean(axis=0).astype(np.float32)
         deviation = rows.std(axis=0)
         usual = np.repeat([_find_usual(deviation[:figures]), _find_usual(deviation[figures:])], [figures, size - figures])
@@ -115,10 +115,8 @@ class Direction:
         """Takes the directions anew, if it is time; what decides that is known before the next answer, so bets stay fair."""
         error = np.sqrt(self.spread + 1 / self.reference.shape[1])
         steps = (self.newest - self.usual) / error
-        quick = steps[0, : self.quick]
-        if self.answers % STEP_ANSWERS == 0 or float(quick @ quick) > SURPRISING * self.quick:
+        if self.answers % STEP_ANSWERS == 0 or float(steps[0] @ steps[0]) > SURPRISING * steps.shape[1]:
             self.weights = np.sign(steps) * np.maximum(np.abs(steps) - CUT_OFF, 0)
-            self.weights[0, self.quick :] = 0
             self._measure_reference(error)
 
     def _measure_reference(self, error: np.ndarray) -> None:

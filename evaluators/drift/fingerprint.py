@@ -22,7 +22,6 @@ _WORD_SCALE = 48.0
 _END_SCALE = 32
 
 SIZE = len(STYLE_WORDS) + 2 * _ENDS + _TRIGRAMS
-BEFORE_TRIGRAMS = SIZE - _TRIGRAMS  # how many figures stand before those of the whole text's trigrams
 
 
 def sketch(reading: Reading) -> np.ndarray:

@@ -9,7 +9,7 @@ from evaluators.drift.direction import Direction
 
 def drive(seed: int, shift: float, answers: int) -> tuple[np.ndarray, Direction]:
     rng = np.random.default_rng(seed)
-    direction = Direction(rng.normal(size=(300, 60)).astype(np.float32), 40, 50)
+    direction = Direction(rng.normal(size=(300, 60)).astype(np.float32), 40)
     moved = np.zeros(60)
     moved[::3] = shift
     most = np.zeros(2)
@@ -39,7 +39,7 @@ def test_nothing_is_found_where_nothing_moved() -> None:
 def test_features_on_a_small_scale_are_seen_beside_a_fingerprint_on_a_large_one() -> None:
     rng = np.random.default_rng(5)
     scale = np.repeat([0.1, 20.0], 40)
-    direction = Direction((rng.normal(size=(300, 80)) * scale).astype(np.float32), 40, 60)
+    direction = Direction((rng.normal(size=(300, 80)) * scale).astype(np.float32), 40)
     moved = np.repeat([0.6, 0.0], 40)
     for _ in range(80):
         direction.bet(((rng.normal(size=80) + moved) * scale).astype(np.float32))
@@ -47,7 +47,7 @@ def test_features_on_a_small_scale_are_seen_beside_a_fingerprint_on_a_large_one(
 
 
 def test_rows_that_never_vary_are_no_reason_to_fail() -> None:
-    direction = Direction(np.ones((300, 4), np.float32), 2, 3)
+    direction = Direction(np.ones((300, 4), np.float32), 2)
     for _ in range(40):
         direction.bet(np.ones(4, np.float32))
     assert (direction.evidence() == 0).all()
