@@ -124,6 +124,8 @@ def _cell(column: str, value: Any, unit: str = "") -> str:
         return write_span(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.3g}"
     text = "".join(letter if letter.isprintable() else "�" for letter in str(value))
     return text if len(text) <= _MAX_CELL else text[: _MAX_CELL - 1] + "…"
 

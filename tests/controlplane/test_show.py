@@ -37,6 +37,12 @@ def test_money_is_written_exactly(nano: int, text: str) -> None:
     assert show.write_usd(nano) == text
 
 
+def test_a_share_is_read_at_a_glance_in_a_table_and_whole_elsewhere() -> None:
+    report = Report("verdicts", ["agent", "share"], [["a", 5 / 13], ["b", 0.0]])
+    assert [row[1] for row in show.lay_out(report)[1]] == ["0.385", "0"]
+    assert str(5 / 13) in show.write_csv(report)
+
+
 @given(st.integers(-(10**27), 10**27))
 def test_money_read_again_is_the_same(nano: int) -> None:
     assert Decimal(show.write_usd(nano)).scaleb(9) == nano
