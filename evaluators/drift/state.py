@@ -17,7 +17,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from evaluators.drift import bets, features, figures, fingerprint, prompts
+from evaluators.drift import bank, bets, direction, features, figures, fingerprint, prompts, rates
 from evaluators.drift import flags as raised
 from evaluators.drift.alarm import Alarm, Move, WireChange
 from evaluators.drift.bank import Bank
@@ -28,7 +28,10 @@ from evaluators.drift.rates import Rates
 from evaluators.drift.verdicts import PLACES
 from evaluators.drift.witness import FACTS
 
-_MEASURED = (features.NAMES, figures.NAMES, prompts.NAMES, raised.NAMES, fingerprint.SIZE, PLACES, FACTS, bets.DENSITIES.tolist())
+_MEASURED = (
+    features.NAMES, figures.NAMES, prompts.NAMES, raised.NAMES, fingerprint.SIZE, PLACES, FACTS, bank.CELLS, bets.DENSITIES.tolist(),
+    direction.MEMORIES_ANSWERS, direction.DRIFTS.tolist(), rates.BETS.tolist(),
+)  # fmt: skip
 LAYOUT = hashlib.sha256(json.dumps(_MEASURED).encode()).hexdigest()[:16]
 _PARTS = {"baseline": Baseline, "bank": Bank, "rates": Rates, "direction": Direction}
 _SIZE_BYTES = 4  # of the header, before it

@@ -16,10 +16,11 @@ def redact_words(call: Call, redact: Redactor) -> None:
     words = (reading.error_type, reading.finish, reading.model, reading.service_tier, reading.system_fingerprint)
     words = redact.clean_all(words, keys)
     reading.error_type, reading.finish, reading.model, reading.service_tier, reading.system_fingerprint = words
-    ids = f"{reading.response_id or ''}\n{answer.request_id or ''}"  # they come once, so nothing is remembered of them
-    if (clean := redact(ids, keys)) != ids:
-        response_id, _, request_id = clean.partition("\n")
-        reading.response_id, answer.request_id = response_id or None, request_id or None
+    # They come once, so nothing is remembered of them; each by itself, for half a secret is known only where its text ends with it.
+    if reading.response_id:
+        reading.response_id = redact(reading.response_id, keys)
+    if answer.request_id:
+        answer.request_id = redact(answer.request_id, keys)
     if call.transport == "http" and call.kind.json_body:  # there it was done when the request was read
         return
     for name in ("model", "service_tier"):  # frozen, and read in several places

@@ -12,8 +12,7 @@ from proxy.wire.faults import read_fault
 MOST_TEXT = 65536  # characters of an answer that are kept, where a reader is not told otherwise; and of the arguments of its tool calls
 _MOST_TOOLS = 256
 _MOST_NAME = 300
-_TOO_LONG = "[too long]"
-_WORDS = ("model", "response_id", "finish", "service_tier", "system_fingerprint")  # each a provider's own, and a name
+_WORDS = ("model", "response_id", "finish", "service_tier", "system_fingerprint")  # each a provider's own, of which records keep so much
 
 
 class Tally:
@@ -98,7 +97,7 @@ class Tally:
         for name in _WORDS:
             word = getattr(reading, name)
             if word is not None and len(word) > _MOST_NAME:
-                setattr(reading, name, _TOO_LONG)  # whole, for half a secret would not be known as one
+                setattr(reading, name, word[:_MOST_NAME])
         reading.text = "".join(self._text)
         reading.tools = [(name, "".join(pieces) or "{}") for name, pieces in self._tools.values()]
         return reading
