@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from proxy.document import Faults
+from proxy.document import Faults, check_name
 from proxy.routes import JUDGED
 from proxy.tiers import Tier
 
@@ -27,7 +27,6 @@ SEVERITIES = ("warning", "error")
 LEAST_FOUND = 3  # fewer are chance
 _COUNTED = ("agent", "task", "team", "model", "upstream")  # what an inspected call is known by
 _WHOLE = tuple(sorted(JUDGED - {"startup_error"}))
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 _LABEL = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 _MOST_CALLS = 1000
 _MOST_S = 30 * 86400.0
@@ -60,11 +59,7 @@ def check_controls(
     seen: set[str] = set()
     for index, control in enumerate(controls):
         path = f"controls[{index}]"
-        if not _NAME.match(control.name or ""):
-            faults.add(f"{path}.name", "a name is lower-case letters, digits, `-` and `_`, and starts with a letter or digit")
-        elif control.name in seen:
-            faults.add(f"{path}.name", "is also the name of another one; give each its own")
-        seen.add(control.name)
+        check_name(control.name, seen, f"{path}.name", faults)
         if control.when is not None and not control.when:
             faults.add(f"{path}.when", "names nothing to act on")
         if control.do in INLINE:

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 import types
 import typing
 from typing import Any
 
 import msgspec
 import yaml
+
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")  # of what an operator names
+NAME_SAYS = "a name is lower-case letters, digits, `-` and `_`, and starts with a letter or digit"
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -57,6 +61,15 @@ class Faults:
     def in_file_order(self) -> list[Fault]:
         """All of them; those that stand nowhere in the file come first."""
         return sorted(self._found, key=lambda fault: fault.line or 0)
+
+
+def check_name(name: str | None, seen: set[str], path: str, faults: Faults) -> None:
+    """Add what is wrong with the name of what stands at `path`, and put it to those `seen` before, which it must differ from."""
+    if not NAME.match(name or ""):
+        faults.add(path, NAME_SAYS)
+    elif name in seen:
+        faults.add(path, "is also the name of another one; give each its own")
+    seen.add(name or "")
 
 
 def read(text: str, kind: type[msgspec.Struct]) -> tuple[Any, Faults]:

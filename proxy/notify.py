@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from proxy.document import Faults
+from proxy.document import Faults, check_name
 
 Severity = Literal["info", "warning", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
@@ -29,7 +29,6 @@ ALERTS = (
     "WeighbridgeDataPlaneCrashLoop", "WeighbridgeCallsCrashed", "WeighbridgeOwnErrors", "WeighbridgeLoopLagging", "WeighbridgeJournalLagging",
     "WeighbridgeCallsWaiting",
 )  # fmt: skip
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 # one bare address of ASCII: what stands in a header, and what the server is told, is then the same text
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,255}\Z")
 _LEAST_SECRET = 16  # a shorter path is a word, and would take that word out of all that is kept
@@ -139,11 +138,7 @@ def check_notify(notify: Notify, environment: Mapping[str, str], faults: Faults)
     seen: set[str] = set()
     for index, channel in enumerate(notify.channels):
         path = f"notify.channels[{index}]"
-        if not _NAME.match(channel.name or ""):
-            faults.add(f"{path}.name", "a name is lower-case letters, digits, `-` and `_`, and starts with a letter or digit")
-        elif channel.name in seen:
-            faults.add(f"{path}.name", "is also the name of another one; give each its own")
-        seen.add(channel.name)
+        check_name(channel.name, seen, f"{path}.name", faults)
         if channel.kind == "email":
             _check_email(path, channel, environment, faults)
         elif channel.kind is not None:

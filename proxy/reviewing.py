@@ -5,16 +5,14 @@ The data plane reads the gates; all else is the control plane's.
 
 from __future__ import annotations
 
-import re
 from typing import Literal
 
 import msgspec
 
-from proxy.document import Faults
+from proxy.document import Faults, check_name
 from proxy.rules import DIMENSIONS, is_dimension
 
 LONGEST_WAIT_S = 3600.0  # that an answer may be held
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 
 
 class ReviewGate(msgspec.Struct, frozen=True):
@@ -41,13 +39,10 @@ def check_review(review: Review, faults: Faults) -> None:
         faults.add("review.share", "is a share, from 0 to 1")
     if review.most is not None and review.most < 1:
         faults.add("review.most", "must be 1 or more; to queue nothing, use `share: 0` and `flagged: false`")
-    names = [gate.name for gate in review.gates if gate is not None]
+    seen: set[str] = set()
     for index, gate in enumerate(review.gates):
         path = f"review.gates[{index}]"
-        if not _NAME.match(gate.name or ""):
-            faults.add(f"{path}.name", "a name is lower-case letters, digits, `-` and `_`, and starts with a letter or digit")
-        elif names.index(gate.name) != index:
-            faults.add(f"{path}.name", "is also the name of another one; give each its own")
+        check_name(gate.name, seen, f"{path}.name", faults)
         if not gate.match and not faults.is_spoiled(f"{path}.match"):
             faults.add(f"{path}.match", "names nobody; write `agent: NAME`, or `agent: '*'` for all")
         for word in gate.match or ():

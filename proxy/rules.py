@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from proxy.document import Faults
+from proxy.document import Faults, check_name
 
 Mode = Literal["observe", "warn", "downgrade", "enforce", "strict"]
 DIMENSIONS = ("team", "agent", "task", "session", "model", "upstream", "key")
@@ -29,7 +29,6 @@ _ROLLING = re.compile(r"([1-9][0-9]{0,4})([smhd])\Z")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _MOST_ROLLING_S = 366 * 86400
 _MOST = {"usd": 1e9, "tokens": 10**15, "calls": 10**12, "unbounded_usd": 1e9}
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 
 
 class _Section(msgspec.Struct, frozen=True):
@@ -146,13 +145,9 @@ def check_rules(
         seen: set[str] = set()
         for index, rule in enumerate(rules):
             path = f"{section}[{index}]"
-            if not _NAME.match(rule.name or ""):
-                faults.add(f"{path}.name", "a name is lower-case letters, digits, `-` and `_`, and starts with a letter or digit")
-            elif rule.name in ("key", "task"):
+            check_name(rule.name, seen, f"{path}.name", faults)
+            if rule.name in ("key", "task"):
                 faults.add(f"{path}.name", "this name is kept for the budgets of keys and tasks themselves; choose another")
-            elif rule.name in seen:
-                faults.add(f"{path}.name", "is also the name of another one; give each its own")
-            seen.add(rule.name)
             _check_dimensions(path, rule, faults)
     for index, budget in enumerate(budgets):
         _check_budget(f"budgets[{index}]", budget, faults)

@@ -11,10 +11,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from proxy.document import Faults
+from proxy.document import Faults, check_name
 from proxy.rules import is_dimension
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 _HOURS = re.compile(r"([01]?\d|2[0-3])-([01]?\d|2[0-4])\Z")
 
 
@@ -45,11 +44,7 @@ def check_tiers(tiers: list[Tier], faults: Faults) -> None:
     seen: set[str] = set()
     for index, tier in enumerate(tiers):
         path = f"tiers[{index}]"
-        if not _NAME.match(tier.name or ""):
-            faults.add(f"{path}.name", "a name is lower-case letters, digits, `-` and `_`, and starts with a letter or digit")
-        elif tier.name in seen:
-            faults.add(f"{path}.name", "is also the name of another one; give each its own")
-        seen.add(tier.name)
+        check_name(tier.name, seen, f"{path}.name", faults)
         if not tier.model:
             faults.add(f"{path}.model", "names no model; write `asked: other` of the same dialect")
         for word in tier.match:

@@ -17,13 +17,12 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from proxy.document import Faults
+from proxy.document import NAME, NAME_SAYS, Faults
 from proxy.routes import Breaker, Fallback, Hedge, Retry, Stall
 
 Dialect = Literal["openai", "anthropic", "gemini", "bedrock", "cohere", "ollama"]
 DIALECTS: tuple[str, ...] = typing.get_args(Dialect)
 RESERVED = frozenset({"a", "agent", "t", "s", "healthz", "readyz", "metrics", "api"})
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 _VISIBLE = re.compile(r"[!-~]+")
 
 
@@ -98,8 +97,8 @@ def load_certificates(context: ssl.SSLContext, upstream: Upstream) -> None:
 def check_upstream(name: str, upstream: Upstream, environment: Mapping[str, str], faults: Faults) -> None:
     """Add the faults of one upstream."""
     path = f"upstreams.{name}"
-    if not _NAME.match(name):
-        faults.add(path, "a name is lower-case letters, digits, `-` and `_`, and starts with a letter or digit")
+    if not NAME.match(name):
+        faults.add(path, NAME_SAYS)
     elif name in RESERVED or name == "demo":
         faults.add(path, "this name is reserved; choose another")
     if not _usable_url(upstream.url or ""):

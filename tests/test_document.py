@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.document import Fault, read
+from proxy.document import Fault, Faults, check_name, read
 
 
 class Inner(msgspec.Struct, frozen=True):
@@ -108,3 +108,12 @@ def test_nothing_that_can_be_written_breaks_the_reader(text: str) -> None:
     document, faults = read(text, Outer)
     assert faults or isinstance(document, Outer)
     assert all(str(fault) for fault in faults.in_file_order())
+
+
+def test_a_name_must_be_one_and_its_own() -> None:
+    faults, seen = Faults(), set()
+    for index, name in enumerate(["night", "Night", "night", None, "x" * 64]):
+        check_name(name, seen, f"things[{index}].name", faults)
+    said = [str(fault) for fault in faults.in_file_order()]
+    assert [line.partition(":")[0] for line in said] == [f"things[{index}].name" for index in (1, 2, 3, 4)]
+    assert "starts with a letter" in said[0] and "also the name of another one" in said[1]
