@@ -6,12 +6,28 @@ sample reads a bounded part of it: `head` and `tail`.
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
 WINDOW = 32_768  # characters of a text's beginning, and of its end, that a scanning evaluator reads
+
+
+_Value = TypeVar("_Value")
+
+
+class _Once(Generic[_Value]):
+    """A property that is worked out when it is first asked for. The lock of the standard library's costs more than most of what is kept here."""
+
+    def __init__(self, work: Callable[[Any], _Value]) -> None:
+        self._work = work
+        self._name = work.__name__
+        self.__doc__ = work.__doc__
+
+    def __get__(self, sample: Any, owner: type) -> _Value:
+        value = sample.__dict__[self._name] = self._work(sample)
+        return value
 
 
 class ToolCall(msgspec.Struct, frozen=True):
@@ -54,27 +70,27 @@ class Sample(msgspec.Struct, frozen=True, dict=True):
     duration_ns: int | None = None
     first_token_ns: int | None = None
 
-    @cached_property
+    @_Once
     def stripped(self) -> str:
         """The text without white space around it."""
         return self.text.strip()
 
-    @cached_property
+    @_Once
     def head(self) -> str:
         """The beginning of the text, of bounded length."""
         return self.text[:WINDOW]
 
-    @cached_property
+    @_Once
     def tail(self) -> str:
         """The end of the text, of bounded length; all of a short one."""
         return self.text[-WINDOW:]
 
-    @cached_property
+    @_Once
     def ends(self) -> str:
         """All of a text of at most two windows, else its beginning and its end, joined by an empty line."""
         return self.text if len(self.text) <= 2 * WINDOW else f"{self.head}\n\n{self.tail}"
 
-    @cached_property
+    @_Once
     def bytes(self) -> bytes:
         """`ends` in UTF-8: some questions are answered fastest there."""
         return self.ends.encode("utf-8", "surrogatepass")

@@ -19,6 +19,12 @@ def test_a_short_text_is_read_whole() -> None:
     assert sample.bytes == b" short\xed\xa0\x80 "
 
 
+def test_what_is_worked_out_is_kept() -> None:
+    sample = Sample(text="It is so. " * 20_000)
+    assert sample.stripped is sample.stripped
+    assert sample.ends is sample.ends
+
+
 def test_it_is_read_from_a_line_of_json() -> None:
     offered = b'[{"name": "f", "schema": {"type": "object"}}]'
     sample = read_sample(b'{"text": "x", "calls": [{"name": "f"}], "offered": ' + offered + b', "asked": "json", "more": 1}')
