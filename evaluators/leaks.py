@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from evaluators.sample import Sample
+from evaluators.signs import Signs
 from evaluators.verdict import Verdict
 
 NAME = "leaks"
@@ -17,8 +18,8 @@ _TOKEN = re.compile(
 _TEMPLATE = re.compile(
     r"^(?:#{2,3} ?(?:Human|Assistant|Instruction|Response|Input|User|System)|(?:Human|USER|ASSISTANT|SYSTEM))\s?:[ \n]", re.MULTILINE
 )
-_SIGNS = ("<|", "<\uff5c", "[INST", "[/INST", "<<", "_of_turn>", "</s>", "<pad>", "<eos>", "<bos>", "<unk>", "[TOOL", "[AVAIL")
-_MARKS = ("##", "Human:", "Human :", "USER:", "USER :", "ASSISTANT:", "ASSISTANT :", "SYSTEM:", "SYSTEM :")
+_SIGNS = Signs("<|", "<\uff5c", "[INST", "[/INST", "<<", "_of_turn>", "</s>", "<pad>", "<eos>", "<bos>", "<unk>", "[TOOL", "[AVAIL")
+_MARKS = Signs("##", "Human:", "Human :", "USER:", "USER :", "ASSISTANT:", "ASSISTANT :", "SYSTEM:", "SYSTEM :")
 _MOST = 100  # that are counted
 
 
@@ -27,9 +28,9 @@ def judge(sample: Sample) -> Verdict | None:
     text = sample.ends
     if not text:
         return None
-    if ("<" in text or "[" in text) and any(sign in text for sign in _SIGNS) and (count := _count_tokens(text)):
+    if ("<" in text or "[" in text) and _SIGNS.stand_in(text, sample.thinned) and (count := _count_tokens(text)):
         return Verdict(NAME, "control_token", 0.0, "error", f"control tokens of a chat template stand in the text; found: {count}")
-    if any(mark in text for mark in _MARKS) and (count := _count(_TEMPLATE, text)):
+    if _MARKS.stand_in(text, sample.thinned) and (count := _count(_TEMPLATE, text)):
         return Verdict(NAME, "template", 0.2, "warning", f"marks of a chat template begin a line; found: {count}")
     return _PASSED
 

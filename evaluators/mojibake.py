@@ -16,6 +16,9 @@ _MISREAD = re.compile(
     r"|[\u0080-\u0084\u0086-\u009f]|\u00f0\u0178|\u00ef\u00bf\u00bd|(?:[\u00d0\u00d1][\u0080-\u00bf\u0152-\u2122]){2}"
 )
 _LOST = re.compile("[\ufffd\ud800-\udfff]")
+# How each of the two begins in UTF-8: patterns with one first byte are found many times as fast as those above.
+_MISREAD_BEGINS = (re.compile(rb"\xc2[\x80-\x9f]"), re.compile(rb"\xc3(?:[\x82\x83]\xc2|[\x90\x91]|\xa2\xe2\x82|\xaf\xc2|\xb0\xc5)"))
+_LOST_BEGINS = (re.compile(rb"\xef\xbf\xbd"), re.compile(rb"\xed[\xa0-\xbf]"))
 _CONTROL = bytes((*range(9), 11, *range(14, 27), *range(28, 32), 127))  # an escape (1b) may colour a terminal, a form feed end a page
 _EXPLAINED = {
     "misread": "UTF-8 was read as another encoding",
@@ -30,10 +33,10 @@ def judge(sample: Sample) -> Verdict | None:
     if not text:
         return None
     if not text.isascii():
-        for label, pattern in (("misread", _MISREAD), ("replaced", _LOST)):
-            if pattern.search(text):
-                count = len(pattern.findall(text))
+        body = sample.bytes
+        for label, pattern, begins in (("misread", _MISREAD, _MISREAD_BEGINS), ("replaced", _LOST, _LOST_BEGINS)):
+            if any(begin.search(body) for begin in begins) and (count := len(pattern.findall(text))):
                 return Verdict(NAME, label, 0.3, "warning", f"{_EXPLAINED[label]}; places: {count}")
-    if len(sample.bytes.translate(None, _CONTROL)) < len(sample.bytes):
+    if len(sample.thinned.translate(None, _CONTROL)) < len(sample.thinned):  # none of those is thinned out
         return Verdict(NAME, "control", 0.3, "warning", _EXPLAINED["control"])
     return _PASSED

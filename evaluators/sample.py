@@ -11,6 +11,8 @@ from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
+from evaluators.signs import thin
+
 WINDOW = 32_768  # characters of a text's beginning, and of its end, that a scanning evaluator reads
 
 
@@ -94,6 +96,11 @@ class Sample(msgspec.Struct, frozen=True, dict=True):
     def bytes(self) -> bytes:
         """`ends` in UTF-8: some questions are answered fastest there."""
         return self.ends.encode("utf-8", "surrogatepass")
+
+    @_Once
+    def thinned(self) -> bytes:
+        """`bytes` without its ordinary characters: where signs are looked for first."""
+        return thin(self.bytes)
 
 
 _decode = msgspec.json.Decoder(Sample).decode
