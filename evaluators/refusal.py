@@ -49,6 +49,14 @@ _SIGNS = (
     "n't", "n’t", "cant ", "wont ", "not", "unable", "sorry", "apolog", "afraid", "decline", "refuse", "against", "violat", "must ", "never",
     "condemn",
 )  # fmt: skip
+# What every text has that the pattern of the same name finds, in small letters.
+_REFUSED_SIGNS = (
+    "n't", "cannot", "can not", "cant", "could", "will not", "wont", "do not", "not able", "unable", "not allowed", "not permitted",
+    "not programmed", "decline", "refuse", "emphasi", "against", "violat", "appropriate", "ethical", "acceptable",
+)  # fmt: skip
+_DECLINED_SIGNS = (
+    "i must", "condemn", "condone", "appropriate", "ethical", "acceptable", "fair", "right", "okay", "a good", "justified", "should",
+)  # fmt: skip
 _SORRY = re.compile(r"(?:i['’]m|i am|we['’]re|my)? ?(?:very |so |truly |really )?(?:sorry|apologies|apologize|afraid)\b", re.IGNORECASE)
 _ABOUT = re.compile(r"\b(?:can(?:no|['’])t|can not|unable|not able|won['’]t|but I|inappropriate|against|illegal|unethical)\b", re.IGNORECASE)
 _BOILERPLATE = re.compile(
@@ -66,19 +74,24 @@ def judge(sample: Sample) -> Verdict | None:
     if not begun:
         return None
     lower = begun.lower()
-    if _has_sign(lower):
-        if _REFUSED.search(begun) or _is_sorry(begun):
+    if _has_one(_SIGNS, lower):
+        if (_may_be_refused(lower) and _REFUSED.search(begun)) or _is_sorry(begun):
             return Verdict(NAME, "refused", 0.1, "warning", "the answer begins as a refusal")
-        if _DECLINED.search(lower):
+        if _has_one(_DECLINED_SIGNS, lower) and _DECLINED.search(lower):
             return Verdict(NAME, "declined", 0.3, "warning", "the answer begins by judging what was asked")
     if ("as a" in lower or "personal" in lower) and _BOILERPLATE.search(begun):
         return Verdict(NAME, "boilerplate", 0.7, "info", "the answer begins by saying that an AI gives it")
     return _PASSED
 
 
-def _has_sign(lower: str) -> bool:
+def _may_be_refused(lower: str) -> bool:
+    """Beyond ASCII signs do not tell: the pattern, of either case, takes ı for i and ſ for s, small letters do not."""
+    return not lower.isascii() or _has_one(_REFUSED_SIGNS, lower)
+
+
+def _has_one(signs: tuple[str, ...], lower: str) -> bool:
     """Whether it is worth while to look closer: most answers have none, and a loop is the fastest way to tell."""
-    for sign in _SIGNS:  # noqa: SIM110
+    for sign in signs:  # noqa: SIM110
         if sign in lower:
             return True
     return False
