@@ -14,7 +14,7 @@ NAME = "truncated"
 _PASSED = Verdict(NAME)
 # OpenAI and most, Responses, Anthropic, Gemini, Cohere, Bedrock, Ollama
 _FINISHES = frozenset(("length", "max_tokens", "max_output_tokens", "incomplete", "model_length", "model_context_window_exceeded", "token_limit"))
-_FENCE = re.compile(r"^[ \t>]{0,12}(?:[-*] {1,4}|\d{1,3}\. {1,4})?```", re.MULTILINE)
+_FENCE = re.compile(r"\n[ \t>]{0,12}(?:[-*] {1,4}|\d{1,3}\. {1,4})?```")  # a line break is found faster than the beginning of a line
 _TAG = re.compile(r"<(/?)([a-zA-Z][\w-]{1,30})>")
 # What a model is asked to wrap its answer in; the tags of HTML may stay open.
 _WRAPPERS = frozenset(("answer", "thinking", "think", "output", "result", "response", "solution", "json", "analysis", "reasoning", "final"))
@@ -49,7 +49,7 @@ def judge(sample: Sample) -> Verdict | None:
 
 def _find_open(sample: Sample) -> str | None:
     text = sample.text if len(sample.text) <= len(sample.ends) else ""  # of a very long one, what is open cannot be told by its ends
-    if "```" in text and len(_FENCE.findall(text)) % 2 and not text.rstrip().endswith("```"):
+    if "`" in text and "```" in text and len(_FENCE.findall(f"\n{text}")) % 2 and not text.rstrip().endswith("```"):
         return "open_fence"
     stripped = sample.stripped
     if stripped[0] in "{[" and stripped[-1] not in "}]" and _opens_json(stripped):
@@ -74,9 +74,9 @@ def _opens_json(text: str) -> bool:
 
 
 def _find_ending(tail: str) -> str | None:
-    line = tail.rpartition("\n")[2].lstrip()
-    if not _WITHIN.search(tail[-1:]):
+    if not _WITHIN.match(tail[-1:]):
         return None
+    line = tail.rpartition("\n")[2].lstrip()
     is_prose = len(tail) >= _PROSE and len(_SENTENCE.findall(tail[-2000:])) >= 2 and not line.startswith(("|", "#", "`", "http", "<"))
     if not is_prose or "```" in tail[-20:]:
         return None
