@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 
-# What texts, code and JSON are made of. Letters that few words have stay, so that something is left of most words.
-_ORDINARY = b"abcdefghilmnoprstuvw \t\n\f\r!\"$%&'()*+,.;=?\\^`{}~"
+# What texts of any language, code and JSON are made of. Letters that few words have stay, so that something is left of most signs.
+_ORDINARY = b"abcdefghilmnoprstuvw \t\n\f\r!\"$%&'()*+,.;=?\\^`{}~" + bytes(range(128, 256))
 
 
 def thin(body: bytes) -> bytes:
-    """A text in UTF-8 without its ordinary characters; the others stay in their order, and those beyond ASCII whole."""
+    """A text in UTF-8 without its ordinary characters and all beyond ASCII; the others stay in their order."""
     return body.translate(None, _ORDINARY)
 
 

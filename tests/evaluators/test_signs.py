@@ -17,10 +17,10 @@ def test_they_are_told_as_the_whole_text_tells_them(words: set[str], text: str) 
     assert Signs(*words).stand_in(text, thinned) is any(word in text for word in words)
 
 
-@pytest.mark.parametrize("text", ["", "so it is.", "{\"a\"= 'b', \"c\"= (d + e) * f}\r\n\t"])
+@pytest.mark.parametrize("text", ["", "so it is.", "так и 是", "{\"a\"= 'b', \"c\"= (d + e) * f}\r\n\t"])
 def test_nothing_is_left_of_what_is_ordinary(text: str) -> None:
     assert thin(text.encode()) == b""
 
 
-def test_what_is_left_keeps_its_order_and_its_characters_whole() -> None:
-    assert thin("Ask about é and 42\u2019s <tag>".encode()) == "Aké42\u2019<>".encode()
+def test_what_is_left_keeps_its_order() -> None:
+    assert thin("Ask about é and 42\u2019s <tag>".encode()) == b"Ak42<>"
