@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from evaluators.sample import Sample, ToolCall
@@ -66,7 +66,8 @@ def test_what_is_looked_for_first_hides_no_number(text: str) -> None:
     assert judge(Sample(text=text)).explanation == (f"personal data by its form: {told}" if told else "")
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=300)
+@example("a@9.de")
 @given(st.lists(st.sampled_from(["a", "@", "a@", "a@b", ".de", ".", "-", " ", "+", "é", "9", "example.", "_"]), max_size=9).map("".join))
 def test_what_stands_behind_an_at_hides_no_address(text: str) -> None:
     text = f"By: {text}"
