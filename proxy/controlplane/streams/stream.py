@@ -35,6 +35,7 @@ class Stream:
         self.detector = Detector(**dataclasses.asdict(make_settings(drift)))
         self.alarm: LastAlarm | None = None
         self.last_ns = 0
+        self.last_trace: str | None = None  # of the answer heard last
         self.is_changed = False
         self._by = list(drift.by)
 
@@ -49,6 +50,11 @@ class Stream:
         self.last_ns = at_ns
         self.is_changed = True
         return self.detector.update(text, facts)
+
+    def judge(self) -> Alarm | None:
+        """The answers that wait for others to be judged with."""
+        self.is_changed = True
+        return self.detector.judge()
 
     def remember(self, alarm: Alarm, at_ns: int) -> AlarmEvent:
         """Keep what an alarm says; the line of the journal that tells of it."""

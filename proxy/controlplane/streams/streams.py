@@ -1,7 +1,8 @@
 """The streams of all agents: each answer goes to the detector of its stream, an alarm into the journal, and the state into files.
 
-`watch` is called by the inspector for each answer that was judged, `run` saves what has changed from a thread of its own, orders and reports
-come from others. The least recently heard stream gives its place away where there are too many.
+`watch` is called by the inspector for each answer that was judged; `run`, in a thread of its own, judges answers that have waited for others
+long enough and saves what has changed; orders and reports come from others. The least recently heard stream gives its place away where there
+are too many.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ from proxy.inspecting import Drift
 from proxy.record import AlarmEvent
 from proxy.record import Sample as Sent
 
+_LOOK_S = 2.0
+_PATIENCE_NS = 10 * 10**9  # after which answers are judged that wait for others
+
 log = logging.getLogger("weighbridge.drift")
 Hearer = Callable[[AlarmEvent, Sent], None]
 
@@ -37,7 +41,7 @@ class Streams:
     def __init__(
         self, drift: Drift, folder: Path, journal: JournalWriter, clock_ns: Callable[[], int] = time.time_ns, allowance: Allowance | None = None,
     ) -> None:  # fmt: skip
-        self.hearers: list[Hearer] = []  # told of each alarm, in the thread of `watch`
+        self.hearers: list[Hearer] = []  # told of each alarm, in the thread of `watch` or of `run`
         self.skipped = 0  # answers for which there was no time
         self.forgotten = 0  # streams that gave their place away
         self.failures: dict[str, int] = {"load": 0, "save": 0}
@@ -71,11 +75,29 @@ class Streams:
         try:
             with self._turn:
                 stream = self._find(sent)
+                stream.last_trace = sent.trace_id
                 alarm = stream.take(sample.text, tell(sent, sample, verdicts, self._drift.times), self._clock_ns())
                 event = None if alarm is None else self._raise(stream, alarm)
         finally:
             self._allowance.end()
-        for hear in self.hearers if event is not None else ():
+        if event is not None:
+            self._tell(event, sent)
+
+    def judge_waiting(self) -> None:
+        """Judge the answers of streams that have fallen silent before there were enough to be judged together."""
+        before_ns = self._clock_ns() - _PATIENCE_NS
+        with self._turn:
+            waiting = [key for key, stream in self._streams.items() if stream.detector.unjudged and stream.last_ns < before_ns]
+        for key in waiting:
+            with self._turn:
+                stream = self._streams.get(key)
+                alarm = None if stream is None else stream.judge()
+                event = None if alarm is None else self._raise(stream, alarm)
+            if event is not None:
+                self._tell(event, _outline(event, stream.last_trace))
+
+    def _tell(self, event: AlarmEvent, sent: Sent) -> None:
+        for hear in self.hearers:
             hear(event, sent)
 
     def _find(self, sent: Sent) -> Stream:
@@ -145,9 +167,13 @@ class Streams:
                 self._streams.setdefault(stream.key, stream)
 
     def run(self, stopping: threading.Event) -> None:
-        """Save what has changed every so often, until told to stop."""
-        while not stopping.wait(self._drift.save_s):
-            self.save()
+        """Look after what waits, and save what has changed every so often, until told to stop."""
+        saved_s = time.monotonic()
+        while not stopping.wait(min(_LOOK_S, self._drift.save_s)):
+            self.judge_waiting()
+            if time.monotonic() - saved_s >= self._drift.save_s:
+                self.save()
+                saved_s = time.monotonic()
 
     def save(self, limit_s: float = float("inf"), clock: Callable[[], float] = time.monotonic) -> None:
         """Save what has changed, one stream at a time: answers wait for one of them at most. What `limit_s` leaves no time for stays as it was."""
@@ -169,3 +195,11 @@ class Streams:
         except OSError as error:
             self.failures["save"] += 1
             log.error("the state of a stream cannot be saved: %s", error.strerror or error)
+
+
+def _outline(event: AlarmEvent, trace_id: str | None) -> Sent:
+    """The call of an alarm that was raised when the call itself was no longer at hand."""
+    return Sent(
+        id=event.call, agent=event.agent, team=event.team, task=event.task, model=event.model, upstream=event.upstream, trace_id=trace_id,
+        format="", usage_source="",
+    )  # fmt: skip

@@ -18,6 +18,7 @@ from proxy.inspecting import Drift
 from proxy.record import Sample as Sent
 
 WARMUP = 60
+HEARD_NS = 7
 SMALL = Drift(warmup=WARMUP)
 _WORDS = ("the", "mill", "is", "on", "other", "side", "of", "river", "and", "it", "was", "built", "by", "monks", "who", "had", "water", "stone")
 _NAME = next(iter(BUILT_IN))
@@ -56,7 +57,7 @@ def make(tmp_path: Path, journal: JournalWriter) -> Callable[..., Streams]:
     """Streams on the same folder, each time it is called."""
 
     def make_streams(drift: Drift = SMALL, folder: str = "drift") -> Streams:
-        return Streams(drift, tmp_path / folder, journal, clock_ns=lambda: 7, allowance=Allowance(lambda: 0.0, lambda: 0.0))
+        return Streams(drift, tmp_path / folder, journal, clock_ns=lambda: HEARD_NS, allowance=Allowance(lambda: 0.0, lambda: 0.0))
 
     return make_streams
 

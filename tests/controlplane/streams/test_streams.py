@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from evaluators.drift.baseline import BLOCK_ANSWERS
 from evaluators.verdict import Verdict
 from proxy.controlplane.journal_writer import JournalWriter
 from proxy.controlplane.streams import streams as module
 from proxy.controlplane.streams.allowance import SHARE, Allowance
 from proxy.controlplane.streams.streams import Streams
 from proxy.inspecting import Drift
-from tests.controlplane.streams.conftest import SMALL, WARMUP, alarm_of, send, send_cut
+from tests.controlplane.streams.conftest import HEARD_NS, SMALL, WARMUP, alarm_of, say, send, send_cut
 
 Make = Callable[..., Streams]
 
@@ -98,16 +99,39 @@ def test_an_alarm_outlives_whatever_dies_next(make: Make, tmp_path: Path) -> Non
     assert len(read_journal(tmp_path, "alarm")) == 1
 
 
-def test_it_is_saved_until_told_to_stop(make: Make, tmp_path: Path) -> None:
-    streams, stopping = make(Drift(warmup=WARMUP, save_s=1e-3)), threading.Event()
-    streams.watch(*send(1))
+def test_it_is_looked_after_and_saved_until_told_to_stop(make: Make, tmp_path: Path) -> None:
+    streams, stopping, heard = make(Drift(warmup=WARMUP, save_s=1e-3)), threading.Event(), threading.Event()
+    streams.hearers.append(lambda *_: heard.set())
+    for number in range(WARMUP + BLOCK_ANSWERS - 1):
+        streams.watch(*(send(number) if number < WARMUP else send(number, say(number, words=900))))
     thread = threading.Thread(target=streams.run, args=(stopping,), daemon=True)
     thread.start()
     while not list((tmp_path / "drift").glob("*.stream")):
         stopping.wait(0.001)
+    assert not heard.is_set()
+    streams._clock_ns = lambda: HEARD_NS + 10**12
+    assert heard.wait(60)
     stopping.set()
     thread.join(60)
     assert not thread.is_alive()
+
+
+def test_answers_that_nobody_follows_are_judged_in_the_end(make: Make, tmp_path: Path) -> None:
+    """What they raise is told and noted as any other alarm, on the call that was heard last."""
+    streams, heard = make(), []
+    streams.hearers.append(lambda event, sent: heard.append((event, sent)))
+    for number in range(WARMUP + BLOCK_ANSWERS - 1):
+        streams.watch(*(send(number) if number < WARMUP else send(number, say(number, words=900), trace_id=f"{number:032x}")))
+    for after_ns, state in ((10 * 10**9, "watching"), (10 * 10**9 + 1, "alarmed")):
+        streams._clock_ns = lambda after_ns=after_ns: HEARD_NS + after_ns
+        streams.judge_waiting()
+        assert streams.describe()[0].state == state
+        assert bool(heard) == (state == "alarmed")
+    ((event, sent),) = heard
+    assert sent.id == event.call == f"c{number}" and sent.trace_id == f"{number:032x}" and sent.agent == "a"
+    assert [noted["call"] for noted in read_journal(tmp_path, "alarm")] == [event.call]
+    streams.judge_waiting()
+    assert len(heard) == 1
 
 
 def test_only_what_has_changed_is_saved_and_only_while_there_is_time(make: Make, tmp_path: Path) -> None:
