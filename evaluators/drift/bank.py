@@ -32,61 +32,78 @@ from evaluators.drift import bets
 
 CELLS = 16
 MOST_UNKNOWN = 0.5
+MOST_ROWS = 255  # that are played at once: as far as a byte counts
 
 
 class Bank:
     """The state of each known feature's e-detector.
 
-    `upto` says for each edge how many spacings and values stand at or below it; `sums` is features by bets; `powers` what
-    tempering leaves of a bet.
+    `upto` says for each edge (edges by features) how many spacings and values stand at or below it; `sums` is features by bets; `powers`
+    what tempering leaves of a bet.
     """
 
     def __init__(self, first: np.ndarray) -> None:
         """`first` are the answers (rows) that set the cells; not a number means not known, and a feature mostly not known is left out."""
         self.index = np.flatnonzero(np.isnan(first).mean(axis=0) <= MOST_UNKNOWN)
         features = len(self.index)
-        self.edges = np.empty((features, CELLS + 3), np.float32)
-        self.upto = np.empty((features, CELLS + 3))
-        for row, column in enumerate(first[:, self.index].T):
+        self.edges = np.empty((CELLS + 3, features), np.float32)
+        self.upto = np.empty((CELLS + 3, features))
+        for place, column in enumerate(first[:, self.index].T):
             values = column[~np.isnan(column)]
             least, most = values.min(), values.max()
             inner = np.quantile(values, np.arange(1, CELLS) / CELLS, method="lower")
-            self.edges[row] = [-np.inf, np.nextafter(least, np.float32(-np.inf)), *inner, most, np.inf]
+            self.edges[:, place] = [-np.inf, np.nextafter(least, np.float32(-np.inf)), *inner, most, np.inf]
             # Spacings, not values: n values make n + 1, one of them below the least value and one above the greatest.
-            self.upto[row] = np.searchsorted(np.sort(values), self.edges[row], side="right")
-            self.upto[row, 1] = 1
-            self.upto[row, -1] += 1
+            self.upto[:, place] = np.searchsorted(np.sort(values), self.edges[:, place], side="right")
+            self.upto[1, place] = 1
+            self.upto[-1, place] += 1
         self.sums = np.zeros((features, len(bets.DENSITIES)))
         self.powers = np.ones((features, 1))
-        self.rows = np.arange(features)
 
-    def count(self, values: np.ndarray) -> np.ndarray:
-        """Each value's e-values (known features by bets), and takes the values into the reference; a value not known says nothing."""
-        values = values[self.index]
-        above = values[:, None] > self.edges
-        cell = above.sum(axis=1)
-        missing = cell == 0
-        cell[missing] = 1
-        total = self.upto[:, -1]
-        factors = bets.average(1 - self.upto[self.rows, cell] / total, 1 - self.upto[self.rows, cell - 1] / total)
-        if missing.any():
-            above[missing] = True
-            factors[missing] = 1.0
-        self.upto += ~above
+    def count(self, rows: np.ndarray) -> None:
+        """Takes answers into the reference without a bet on them."""
+        for row in rows:
+            self.upto += row[self.index] <= self.edges  # what is not a number is below nothing
+
+    def weigh(self, rows: np.ndarray) -> np.ndarray:
+        """Each value's e-values, answers by known features by bets; each row is judged by those before it, and all are taken into the reference.
+
+        A value not known says nothing.
+        """
+        values = rows[:, self.index]
+        below = (values[:, None] <= self.edges).view(np.uint8)
+        cells = len(self.edges) - below.sum(axis=1, dtype=np.uint8).astype(np.intp)
+        missing = np.isnan(values)
+        cells[missing] = 1
+        # Of the rows themselves, how many before each one stand at or below each edge.
+        earlier = np.zeros((len(rows) + 1, self.upto.size), np.uint8)
+        earlier[1:] = below.reshape(len(rows), -1)
+        reach = 1
+        while reach < len(rows):  # prefix sums in steps that double (Hillis and Steele 1986)
+            earlier[reach + 1 :] += earlier[1:-reach]
+            reach *= 2
+        places = cells * len(self.index) + np.arange(len(self.index))
+        among = places + np.arange(len(rows))[:, None] * self.upto.size
+        high = self.upto.take(places) + earlier.take(among)
+        low = self.upto.take(places - len(self.index)) + earlier.take(among - len(self.index))
+        total = self.upto[-1] + earlier[:-1, -len(self.index) :]
+        self.upto += earlier[-1].reshape(self.upto.shape)
+        factors = bets.average((1 - high / total).ravel(), (1 - low / total).ravel()).reshape(*values.shape, -1)
+        if len(tempered := np.flatnonzero(self.powers[:, 0] < 1)):
+            factors[:, tempered] **= self.powers[tempered]
+        factors[missing] = 1.0
         return factors
 
-    def bet(self, values: np.ndarray) -> None:
-        """Plays the bets on one answer's values."""
-        factors = self.count(values)
-        if len(tempered := np.flatnonzero(self.powers[:, 0] < 1)):
-            factors[tempered] **= self.powers[tempered]
-        self.sums += 1
-        self.sums *= factors
+    def bet(self, rows: np.ndarray, shares: np.ndarray) -> np.ndarray:
+        """Plays the bets on at most MOST_ROWS answers in their order: the evidence after each of them, of all known features by their shares."""
+        trail = self.weigh(rows)
+        sums = self.sums
+        for factors in trail:
+            sums = np.multiply(sums + 1, factors, out=factors)
+        self.sums[:] = sums
+        parts = np.repeat(shares / self.sums.shape[1], self.sums.shape[1])
+        return trail.reshape(len(rows), -1) @ parts
 
     def evidence(self) -> np.ndarray:
         """The mean over the bets of each known feature's sums; while nothing changes its mean is the number of answers watched."""
-        return self.sums.sum(axis=1) / self.sums.shape[1]
-
-    def weigh(self, shares: np.ndarray) -> float:
-        """The evidence of all known features by their shares."""
-        return float((shares @ self.sums).sum()) / self.sums.shape[1]
+        return self.sums.mean(axis=1)

@@ -16,17 +16,24 @@ from evaluators.drift.tempering import estimate_times
 # The parts of the evidence; they sum to one.
 FEATURES_SHARE, FLAGS_SHARE, DIRECTION_SHARE = 0.25, 0.45, 0.3
 RECENT_ANSWERS = 200
+# Answers that are judged together, which takes a third of the time; one by one where the evidence is this part of an alarm's, or where an
+# answer has a flag that the warm-up never had.
+BLOCK_ANSWERS = 8
+URGENT = 0.03
+# Evidence is kept below this, or what is not watched for an alarm (the prompts') would become infinite in time.
+_MOST_EVIDENCE = 1e100
 # The stream is taken for as bursty as this share of the features is at most: one feature's own estimate is too often too low.
-_BURSTY_SHARE = 0.9
+_BURSTY_SHARE, _BURSTIEST_SHARE = 0.9, 0.95
 _SLACK, _MOST_STEP = 0.25, 2.0
 # For a feature or flag that never varied: less than this is no step.
 _LEAST_DEVIATION = 0.05
 
 
 class Baseline:
-    """First `first` rows are gathered, then counted; from `warmup` on they are bet on.
+    """The first `warmup` rows are gathered; then they set the bank's cells and all else, and the later ones are bet on.
 
-    `rows` holds the warm-up in its order until the bursts are known; `recent` the last answers since; `means` of all of the warm-up.
+    `rows` and `sketches` hold the warm-up in its order until it is whole, and then the answers that wait to be judged; `recent` the last
+    answers that were judged; `means` are of all of the warm-up. `answers` counts all, `judged` those that wait no more.
     """
 
     def __init__(self, settings: Settings, outputs: int, prompts: int, texts: int, weights: Sequence[float]) -> None:
@@ -36,40 +43,61 @@ class Baseline:
         self.outputs = outputs
         self.texts = texts
         features = self.features = outputs + prompts
-        self.answers = 0
+        self.answers = self.judged = 0
         self.rows = np.zeros((settings.warmup, features + len(weights)), np.float32)
         self.sketches = np.zeros((settings.warmup, SIZE), np.uint8)
         self.recent = np.zeros((0, features + len(weights)), np.float16)
         self.means = np.zeros(features + len(weights))
         self.deviations = np.ones(features + len(weights))
+        self.strongest = 0.0
         self.bank: Bank | None = None
         self.rates: Rates | None = None
         self.direction: Direction | None = None
 
-    def update(self, values: np.ndarray, flags: np.ndarray, sketched: np.ndarray) -> None:
-        """Takes one answer in."""
-        at = self.answers
-        self.answers += 1
-        row = np.concatenate([values, flags]).astype(np.float32)
-        values = row[: self.features]  # rounded as the rows are that the cells were set by, or equal values would not be
-        if at >= self.settings.warmup:
-            self.recent[at % RECENT_ANSWERS] = row
-            self.bank.bet(values)
-            self.rates.bet(self.rates.turn(flags))
-            self.direction.bet(np.concatenate([values[: self.texts], sketched]))
-            return
-        self.rows[at] = row
-        self.sketches[at] = sketched
-        if at >= self.settings.first:
-            self.bank.count(values)
-        elif self.answers == self.settings.first:
-            self.bank = Bank(self.rows[: self.answers, : self.features])
-            own = self.bank.index < self.outputs
-            self.shares = FEATURES_SHARE / max(1, own.sum()) * own
+    def add(self, values: np.ndarray, flags: np.ndarray, sketches: np.ndarray) -> None:
+        """Takes answers in (rows of each), which wait to be judged; no more of them than `room`."""
+        at = self.answers - self.judged
+        self.answers += len(values)
+        rows = self.rows[at : at + len(values)]
+        rows[:, : self.features] = values
+        rows[:, self.features :] = flags
+        self.sketches[at : at + len(values)] = sketches
         if self.answers == self.settings.warmup:
             self._finish()
 
+    @property
+    def room(self) -> int:
+        """How many answers more may wait."""
+        if self.direction is None:
+            return min(BLOCK_ANSWERS, self.settings.warmup - self.answers)
+        return BLOCK_ANSWERS - (self.answers - self.judged)
+
+    def is_pressing(self, flags: list[bool]) -> bool:
+        """Whether an answer with these flags, and those that wait, should be judged at once."""
+        return self.direction is not None and (self.strongest >= URGENT / self.settings.alpha or self.rates.is_first(flags))
+
+    def judge(self) -> np.ndarray:
+        """Plays the answers that wait: the evidence by theory and the calibrated one after each of them (answers by two)."""
+        number = self.answers - self.judged
+        if self.direction is None or not number:
+            return _NOTHING
+        rows = self.rows[:number]
+        values, flags = rows[:, : self.features], rows[:, self.features :] > 0
+        self.recent[np.arange(self.judged, self.answers) % RECENT_ANSWERS] = rows
+        self.judged = self.answers
+        shared = self.bank.bet(values, self.shares) + FLAGS_SHARE * self.rates.bet(self.rates.turn(flags))
+        trail = DIRECTION_SHARE * self.direction.bet(np.concatenate([values[:, : self.texts], self.sketches[:number]], axis=1))
+        trail += shared[:, None]
+        for each in (self.bank, self.rates, self.direction):
+            np.minimum(each.sums, _MOST_EVIDENCE, out=each.sums)
+        self.strongest = float(trail[-1].max())
+        return trail
+
     def _finish(self) -> None:
+        self.bank = Bank(self.rows[: self.settings.first, : self.features])
+        self.bank.count(self.rows[self.settings.first :, : self.features])
+        own = self.bank.index < self.outputs
+        self.shares = FEATURES_SHARE / max(1, own.sum()) * own
         known = ~np.isnan(self.rows)
         self.means = np.where(known, self.rows, 0).sum(axis=0) / np.maximum(1, known.sum(axis=0))
         deviations = np.sqrt(np.where(known, (self.rows - self.means) ** 2, 0).sum(axis=0) / np.maximum(1, known.sum(axis=0)))
@@ -77,14 +105,17 @@ class Baseline:
         times = estimate_times(self.rows[:, self.bank.index])
         least = float(np.quantile(times, _BURSTY_SHARE))
         self.bank.powers = 1 / np.maximum(times, least)[:, None]
-        self.rates = Rates(self.rows[:, self.features :] > 0, self.weights)
-        turned = np.array([self.rates.turn(row > 0) for row in self.rows[:, self.features :]])
-        self.rates.powers = 1 / estimate_times(turned.astype(float))[:, None]
+        flags = self.rows[:, self.features :] > 0
+        self.rates = Rates(flags, self.weights)
+        self.rates.powers = 1 / estimate_times(self.rates.turn(flags).astype(float))[:, None]
         self.rates.lay_out()
         sketched = np.concatenate([self.rows[:, : self.texts], self.sketches], axis=1)
-        self.direction = Direction(sketched, self.texts, least)
+        # A direction may lie along whatever the answers of a burst have in common.
+        longest = float(np.quantile(times, _BURSTIEST_SHARE)) if least > 1 else 1.0
+        self.direction = Direction(sketched, self.texts, longest)
         self.recent = np.zeros((RECENT_ANSWERS, self.rows.shape[1]), np.float16)
-        self.rows, self.sketches = self.rows[:0].copy(), self.sketches[:0].copy()  # a mere slice would keep all of it
+        self.judged = self.answers
+        self.rows, self.sketches = self.rows[:BLOCK_ANSWERS].copy(), self.sketches[:BLOCK_ANSWERS].copy()  # a mere slice would keep all of it
 
     def weigh_features(self) -> np.ndarray:
         """Each known output feature's part of the evidence."""
@@ -99,23 +130,16 @@ class Baseline:
         prompts = self.bank.index >= self.outputs
         return float(self.bank.evidence()[prompts].mean()) if prompts.any() else 0.0
 
-    def evidence(self) -> tuple[float, float]:
-        """The evidence by theory and the calibrated one, 0 while learning."""
-        if self.direction is None:
-            return 0.0, 0.0
-        shared = self.bank.weigh(self.shares) + FLAGS_SHARE * float(self.rates.weights @ self.rates.evidence())
-        paid, bare = (DIRECTION_SHARE * self.direction.evidence()).tolist()
-        return shared + paid, shared + bare
-
     def clear(self) -> None:
         """Forgets the evidence, keeps the baseline."""
         for each in (self.bank, self.rates, self.direction):
             each.sums[:] = 0
+        self.strongest = 0.0
 
     def find_start(self) -> int:
         """The answer at which the strongest evidence began."""
-        number = min(self.answers - self.settings.warmup, RECENT_ANSWERS)
-        rows = self.recent[(self.answers - 1 - np.arange(number)) % RECENT_ANSWERS].astype(np.float32)
+        number = min(self.judged - self.settings.warmup, RECENT_ANSWERS)
+        rows = self.recent[(self.judged - 1 - np.arange(number)) % RECENT_ANSWERS].astype(np.float32)
         if self.is_spread():
             steps = self.direction.rate(rows[:, : self.texts])
         else:
@@ -125,7 +149,7 @@ class Baseline:
         steps = steps.clip(-_MOST_STEP, _MOST_STEP)
         # The largest sum of the newest steps, up or down, less a quarter of a deviation each (CUSUM; Page 1954).
         ends = [np.cumsum(side * steps - _SLACK) for side in (1, -1)]
-        return self.answers - int(max(ends, key=np.max).argmax())
+        return self.judged - int(max(ends, key=np.max).argmax())
 
     def weigh_spread(self) -> float:
         """The direction's part of the evidence."""
@@ -135,10 +159,17 @@ class Baseline:
         """Whether the evidence is of many small moves together rather than of one feature or flag."""
         return self.weigh_spread() > max(self.weigh_features().max(), self.weigh_flags().max())
 
+    def count_since(self, began: int) -> int:
+        """How many answers `average_since` is the mean of."""
+        return min(self.judged - max(began, self.settings.warmup + 1) + 1, RECENT_ANSWERS)
+
     def average_since(self, began: int) -> np.ndarray:
         """The mean of each feature and flag over the last answers since `began`, not before the watch and at most RECENT_ANSWERS of them."""
-        number = min(self.answers - max(began, self.settings.warmup + 1) + 1, RECENT_ANSWERS)
-        places = (self.answers - 1 - np.arange(number)) % RECENT_ANSWERS
+        number = self.count_since(began)
+        places = (self.judged - 1 - np.arange(number)) % RECENT_ANSWERS
         rows = self.recent[places].astype(float)
         known = ~np.isnan(rows)
         return np.where(known, rows, 0).sum(axis=0) / np.maximum(1, known.sum(axis=0))
+
+
+_NOTHING = np.zeros((0, 2))

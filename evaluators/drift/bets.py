@@ -46,26 +46,22 @@ DENSITIES = np.array(
         *(density for share, tail in CONTAMINATIONS for density in (_contaminate(share, tail), _contaminate(share, tail)[::-1])),
     ]
 )
-# Every edge is a multiple of 1/512, so on this grid each integral is exact, with a straight line between two points.
-_GRID = 512
+# Every edge is a multiple of 1/512, and so on this grid.
+_GRID = 1024
 _STEPS = DENSITIES[:, np.searchsorted(EDGES, (np.arange(_GRID) + 0.5) / _GRID) - 1].T / _GRID
 _INTEGRALS = np.concatenate([np.zeros((1, len(DENSITIES))), np.cumsum(_STEPS, axis=0)])
-# Integral and slope of every bet side by side: one look-up a point.
-_TABLE = np.concatenate([_INTEGRALS, np.concatenate([_STEPS, np.zeros((1, len(DENSITIES)))])], axis=1)
 
 
 def average(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Each bet's mean over each interval [low, high] of p: intervals by bets; means of intervals that tile [0, 1] have a mean of one."""
+    """Each bet's mean over each interval [low, high] of p: intervals by bets.
+
+    The ends of the integral are rounded to the grid and the width is not, so the means of intervals that tile [0, 1] have a mean of one,
+    however narrow they are.
+    """
     at = np.concatenate([low, high])
     at *= _GRID
-    below = at.astype(np.intp)
-    found = _TABLE.take(below, axis=0)
-    at -= below
-    slopes = found[:, len(DENSITIES) :]
-    slopes *= at[:, None]
-    integrals = found[:, : len(DENSITIES)]
-    integrals += slopes
-    means = integrals[len(low) :]
-    means -= integrals[: len(low)]
+    found = _INTEGRALS.take(np.rint(at, out=at).astype(np.intp), axis=0)
+    means = found[len(low) :]
+    means -= found[: len(low)]
     means *= (1 / (high - low))[:, None]
     return means

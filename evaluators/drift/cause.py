@@ -12,7 +12,7 @@ import numpy as np
 
 from evaluators.drift import features, figures
 from evaluators.drift.alarm import Move
-from evaluators.drift.baseline import RECENT_ANSWERS, Baseline
+from evaluators.drift.baseline import Baseline
 
 MOST_MOVES = 8
 # A feature that holds less of the evidence than this part of the strongest one's has not been shown to move.
@@ -34,7 +34,7 @@ def find_moves(baseline: Baseline, names: Sequence[str], began: int) -> tuple[Mo
     since = baseline.average_since(began)
     places = np.arange(len(names))
     places[baseline.outputs :] += baseline.features - baseline.outputs
-    steps = np.abs(since - baseline.means)[places] / baseline.deviations[places] * np.sqrt(_count_since(baseline, began))
+    steps = np.abs(since - baseline.means)[places] / baseline.deviations[places] * np.sqrt(baseline.count_since(began))
     strongest = np.argsort(-parts)
     moved = [index for index in strongest if steps[index] > CLEAR and parts[index] >= _LEAST_PART * parts.max()]
     moves = []
@@ -43,8 +43,3 @@ def find_moves(baseline: Baseline, names: Sequence[str], began: int) -> tuple[Mo
         before, after = (float(scale(means[places[index]])) for means in (baseline.means, since))
         moves.append(Move(names[index], before, after, float(parts[index])))
     return tuple(moves)
-
-
-def _count_since(baseline: Baseline, began: int) -> int:
-    """How many answers `average_since` is the mean of."""
-    return min(baseline.answers - max(began, baseline.settings.warmup + 1) + 1, RECENT_ANSWERS)

@@ -1,7 +1,7 @@
-"""What is measured of one answer's text: lengths, structure and the rates of characters, as one vector.
+"""What is measured of an answer's text: lengths, structure and the rates of characters, as one vector.
 
-Every figure is cheap (one pass of C code each) and on a scale where one answer's step is of the size of another's: logarithms of counts,
-square roots of rates.
+Every figure is cheap (a pass of C code each, where it can be over several answers at once) and on a scale where one answer's step is of the
+size of another's: logarithms of counts, square roots of rates.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ import math
 
 import numpy as np
 
-from evaluators.drift.reading import Reading
+from evaluators.drift.reading import Batch, Reading
 
 MARKS = ".,;:!?'\"()-*`#_/{}[]=+\\|$<>%&@~^"
 PIECES = ("**", "\n\n", "\n#", "\n- ", "\n* ", "\n1.", "\n  ", " - ", "\u2014", "\\n", "n't", "'s ", ", and ")
-_MARK_CODES = np.array([ord(mark) for mark in MARKS])
 
 LENGTHS = (
     "length", "words", "lines", "sentences", "word length", "sentence length", "vocabulary", "line length", "capitals", "digits", "spaces",
@@ -40,46 +39,88 @@ SCALES = tuple(
     np.expm1 if name in _LOGARITHMS else np.exp if name in _RATIOS else np.square if name in _ROOTS or index >= _PLAIN else float
     for index, name in enumerate(NAMES)
 )
-_ENDS_AT = len(LENGTHS)
-_MARKS_AT = _ENDS_AT + len(ENDS)
-_PIECES_AT = _MARKS_AT + len(MARKS)
+_MARK_CODES = np.array([ord(mark) for mark in MARKS])
+_BYTES = np.uint32(256)
+# Where spaces, digits, capitals, small letters and what is beyond ASCII begin among the bytes, and what stands between them.
+_CLASSES = (32, 33, 48, 58, 65, 91, 97, 123, 128)
+
+# All pieces but the last, which is too long, are looked for at once: as the number that their two or three bytes make, marked by how it is taken.
+_RARE = b"\n*-'\\\xe2"
+_IS_RARE = bytes(byte in _RARE for byte in range(256))
+_TWO_BYTES, _THREE_BYTES = np.uint32(0xFFFF), np.uint32(0xFFFFFF)
+_OF_TWO, _FROM_BEFORE = np.uint32(1 << 24), np.uint32(2 << 24)
 
 
-def measure(reading: Reading) -> np.ndarray:
-    """The vector of NAMES."""
-    text, size = reading.text, max(1, len(reading.data))
-    histogram = np.bincount(reading.data, minlength=256)
-    out = np.empty(len(NAMES))
-    out[:_ENDS_AT] = _take_lengths(reading, histogram)
-    out[_ENDS_AT:_MARKS_AT] = _look_at_ends(text)
-    out[_MARKS_AT:_PIECES_AT] = histogram[_MARK_CODES]
-    out[_PIECES_AT:] = [text.count(piece) for piece in PIECES]
-    out[_MARKS_AT:] *= 1000.0 / size
-    np.sqrt(out[_MARKS_AT:], out=out[_MARKS_AT:])
+def _make_key(piece: bytes) -> int:
+    """The number of a piece: of two bytes, of three, or of three from the byte before the rare one on."""
+    return int.from_bytes(piece, "little") | int(_FROM_BEFORE if piece[0] not in _RARE else _OF_TWO if len(piece) == 2 else 0)
+
+
+_KEY_OF = np.array([_make_key(piece.encode()) for piece in PIECES[:-1]], np.uint32)
+_BY_KEY = np.argsort(_KEY_OF)
+_KEYS = _KEY_OF[_BY_KEY]
+
+
+def measure(batch: Batch) -> np.ndarray:
+    """The vectors of NAMES, one row for each reading."""
+    number = len(batch.readings)
+    often = np.bincount(batch.owners * _BYTES + batch.data, minlength=number * _BYTES).reshape(number, -1)
+    classes = np.add.reduceat(often, _CLASSES, axis=1)[:, ::2].tolist()
+    sentences = (often[:, ord(".")] + often[:, ord("!")] + often[:, ord("?")] + 1).tolist()
+    lines = (often[:, ord("\n")] + 1).tolist()
+    out = np.empty((number, len(NAMES)))
+    out[:, :_PLAIN] = [
+        [*_take_lengths(reading, *counted), *_look_at_ends(reading.text)]
+        for reading, *counted in zip(batch.readings, _count_words(batch), lines, sentences, classes, strict=True)
+    ]
+    out[:, _PLAIN : _PLAIN + len(MARKS)] = often[:, _MARK_CODES]
+    out[:, _PLAIN + len(MARKS) :] = _count_pieces(batch)
+    rates = out[:, _PLAIN:]
+    rates *= (1000.0 / np.maximum(1, batch.sizes))[:, None]
+    np.sqrt(rates, out=rates)
     return out
 
 
-def _take_lengths(reading: Reading, histogram: np.ndarray) -> list[float]:
-    text, size, number = reading.text, max(1, len(reading.data)), len(reading.words)
-    classes = np.add.reduceat(histogram, (0, 32, 33, 48, 58, 65, 91, 97, 123, 128)).tolist()
-    spaces, digits, capitals, small, beyond = classes[1], classes[3], classes[5], classes[7], classes[9]
-    lines = int(histogram[10]) + 1
-    sentences = int(histogram[46]) + int(histogram[33]) + int(histogram[63]) + 1
+def _count_words(batch: Batch) -> list[int]:
+    begun = batch.data > ord(" ")
+    begun[1:] &= batch.data[:-1] <= ord(" ")
+    return np.add.reduceat(begun, batch.begins, dtype=np.intp).tolist()
+
+
+def _count_pieces(batch: Batch) -> np.ndarray:
+    """How often each of PIECES is in each reading, those that overlap too: readings by pieces."""
+    at = np.flatnonzero(np.frombuffer(batch.joined.translate(_IS_RARE), bool))
+    keys = np.empty((3, len(at)), np.uint32)
+    keys[0] = batch.fours[at] & _THREE_BYTES
+    keys[1] = keys[0] & _TWO_BYTES | _OF_TWO
+    keys[2] = batch.fours[at - 1] & _THREE_BYTES | _FROM_BEFORE
+    places = np.minimum(np.searchsorted(_KEYS, keys.ravel()), len(_KEYS) - 1)
+    found = np.flatnonzero(_KEYS[places] == keys.ravel())
+    counted = batch.owners[at[found % max(1, len(at))]] * len(PIECES) + _BY_KEY[places[found]]
+    out = np.bincount(counted, minlength=len(batch.readings) * len(PIECES)).reshape(-1, len(PIECES))
+    out[:, -1] = [reading.text.count(PIECES[-1]) for reading in batch.readings]
+    return out
+
+
+def _take_lengths(reading: Reading, number: int, lines: int, sentences: int, classes: list[int]) -> list[float]:
+    text, first_break = reading.text, reading.text.find("\n")
+    size = max(1, len(reading.data))
+    spaces, digits, capitals, small, beyond = classes
     return [
-        math.log1p(len(reading.whole)),
+        math.log1p(reading.characters),
         math.log1p(number),
         math.log(lines),
         math.log(sentences),
         (capitals + small) / max(1, number),
         math.log1p(number / sentences),
-        math.log1p(len(set(reading.words))) / math.log(number + 2),
+        math.log1p(reading.distinct) / math.log(reading.words + 2),
         math.log1p(size / lines),
         math.sqrt(capitals / size),
         math.sqrt(digits / size),
         spaces / size,
         math.sqrt(lines / size),
         math.sqrt(beyond / size),
-        math.log1p(text.find("\n") if lines > 1 else len(text)),
+        math.log1p(first_break if first_break >= 0 else len(text)),
         math.log1p(len(text) - text.rfind("\n")),
         math.log1p(capitals) - math.log1p(number),
         math.log1p(capitals) - math.log(sentences),

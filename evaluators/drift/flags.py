@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 
 from evaluators.drift.reading import Reading
-from evaluators.drift.words import CONTROL_TOKENS, MOJIBAKE, REFUSAL, REFUSAL_HINTS, SCRIPTS
+from evaluators.drift.words import CONTROL_TOKENS, MOJIBAKE, MOJIBAKE_SIGNS, REFUSAL, REFUSAL_HINTS, SCRIPTS
 
 NAMES = (
     "empty", "cut short", "broken JSON", "no JSON", "open fence", "open bracket", "refusal", "repetition", "control tokens", "mojibake",
@@ -29,27 +29,37 @@ _NATURAL_FINISHES = frozenset(("", "stop", "end_turn", "completed", "tool_calls"
 _ENDINGS = frozenset(".!?:;)]}\"'`*|>~%$…。！？»”’")
 
 
-def raise_flags(reading: Reading, finish_reason: str | None) -> list[bool]:
+# The first bytes in UTF-8 of what may belong to one of SCRIPTS; others, as those of typographic quotes, do not.
+_LEADS = bytes((*range(0xCD, 0xE2), *range(0xE3, 0xEE)))
+_NO_LETTERS = [False] * (1 + len(SCRIPTS))
+
+
+def raise_flags(whole: str, reading: Reading, finish_reason: str | None) -> list[bool]:
     """The flags of NAMES."""
-    text, whole = reading.text, reading.whole
+    text = reading.text
     end = text.rstrip()
-    start = text.lstrip()
-    no_json, broken = _look_for_json(start, whole)
-    curly = text.count("{") != text.count("}") or text.count("[") != text.count("]")
+    no_json, broken = _look_for_json(text.lstrip(), whole)
     return [
         not end,
         bool(end) and end[-1] not in _ENDINGS,
         broken,
         no_json,
-        text.count("```") % 2 == 1,
-        curly,
+        "`" in text and text.count("```") % 2 == 1,
+        text.count("{") != text.count("}") or text.count("[") != text.count("]"),
         _refuses(text[:_OPENING_CHARACTERS].lower()),
         _repeats(end),
-        ("<" in text or "[" in text or "###" in text) and any(token in text for token in CONTROL_TOKENS),
-        *_look_for_letters(text),
+        _has_token(text),
+        *_look_for_letters(reading),
         reading.is_foreign,
         (finish_reason or "") not in _NATURAL_FINISHES,
     ]
+
+
+def _has_one(text: str, signs: tuple[str, ...]) -> bool:
+    for sign in signs:  # noqa: SIM110 (a loop takes half the time of `any`)
+        if sign in text:
+            return True
+    return False
 
 
 def _look_for_json(start: str, whole: str) -> tuple[bool, bool]:
@@ -66,8 +76,15 @@ def _look_for_json(start: str, whole: str) -> tuple[bool, bool]:
     return False, False
 
 
+def _has_token(text: str) -> bool:
+    for sign, tokens in CONTROL_TOKENS.items():  # noqa: SIM110
+        if sign in text and _has_one(text, tokens):
+            return True
+    return False
+
+
 def _refuses(opening: str) -> bool:
-    return any(hint in opening for hint in REFUSAL_HINTS) and REFUSAL.search(opening) is not None
+    return _has_one(opening, REFUSAL_HINTS) and REFUSAL.search(opening) is not None
 
 
 def _repeats(end: str) -> bool:
@@ -84,8 +101,12 @@ def _repeats(end: str) -> bool:
     return len(looped) > period and looped[period:] == looped[:-period]
 
 
-def _look_for_letters(text: str) -> list[bool]:
+def _look_for_letters(reading: Reading) -> list[bool]:
+    text = reading.text
     if text.isascii():
-        return [False] * (1 + len(SCRIPTS))
+        return _NO_LETTERS
+    broken = _has_one(text, MOJIBAKE_SIGNS) and MOJIBAKE.search(text) is not None
+    if len(reading.data.translate(None, _LEADS)) == len(reading.data):
+        return [broken, *_NO_LETTERS[1:]]
     codes = {ord(each) for each in set(text) if ord(each) >= SCRIPTS["greek"][0]}
-    return [MOJIBAKE.search(text) is not None, *(any(first <= code <= last for code in codes) for first, last in SCRIPTS.values())]
+    return [broken, *(any(first <= code <= last for code in codes) for first, last in SCRIPTS.values())]

@@ -49,24 +49,40 @@ class Rates:
         self.weights = np.append(weights * ((1 - POOLED_WEIGHT) / weights.sum()), POOLED_WEIGHT)
         self.lay_out()
 
+    def is_first(self, flags: list[bool]) -> bool:
+        """Whether one of an answer's flags departs from the usual that never did in the warm-up."""
+        return flags != self.usual.tolist() and bool(((np.array(flags) != self.usual) & self.is_new).any())
+
     def turn(self, flags: np.ndarray) -> np.ndarray:
-        """The flags as departures from what is usual here, and the pooled one last."""
-        turned = np.zeros(len(flags) + 1, bool)
-        np.not_equal(flags, self.usual, out=turned[:-1])
-        turned[-1] = (turned[:-1] & self.is_new).any()
+        """The flags of answers (rows) as departures from what is usual here, and the pooled one last."""
+        turned = np.empty((len(flags), len(self.usual) + 1), bool)
+        np.not_equal(flags, self.usual, out=turned[:, :-1])
+        turned[:, -1] = (turned[:, :-1] & self.is_new).any(axis=1)
         return turned
 
-    def bet(self, flags: np.ndarray) -> None:
-        """Plays the bets on one answer's `flags`, as turned."""
-        self.sums += 1
-        self.sums *= np.where(flags[:, None], self.rise, self.fall)
-        self.held += flags
-        self.watched += 1
-        if self.watched % HELD_ANSWERS == 0:
-            self.raised += self.waiting
-            self.answers += HELD_ANSWERS if self.watched > HELD_ANSWERS else 0
-            self.waiting, self.held = self.held, np.zeros_like(self.held)
-            self.lay_out()
+    def bet(self, turned: np.ndarray) -> np.ndarray:
+        """Plays the bets on answers' flags, as turned, in their order: the evidence after each of them."""
+        trail = np.empty((len(turned), self.sums.size))
+        begin = 0
+        while begin < len(turned):  # until those that wait are counted
+            end = min(len(turned), begin + HELD_ANSWERS - self.watched % HELD_ANSWERS)
+            sums = self.sums
+            for number, factors in enumerate(np.where(turned[begin:end, :, None], self.rise, self.fall), begin):
+                sums = np.multiply(sums + 1, factors, out=trail[number].reshape(sums.shape))
+            self.sums = sums.copy()
+            self.held += turned[begin:end].sum(axis=0)
+            self.watched += end - begin
+            if self.watched % HELD_ANSWERS == 0:
+                self._release()
+            begin = end
+        return trail @ np.outer(self.weights, _WEIGHTS).ravel()
+
+    def _release(self) -> None:
+        """Counts those that waited; the newest wait now."""
+        self.raised += self.waiting
+        self.answers += HELD_ANSWERS if self.watched > HELD_ANSWERS else 0
+        self.waiting, self.held = self.held, np.zeros_like(self.held)
+        self.lay_out()
 
     def lay_out(self) -> None:
         """The factors of a flag raised and of one that is not, from the base rates and the powers."""
@@ -77,4 +93,5 @@ class Rates:
         self.fall = ((1 - shares) / (1 - base)) ** self.powers
 
     def evidence(self) -> np.ndarray:
+        """Each flag's evidence; while nothing changes its mean is at most the number of answers watched."""
         return self.sums @ _WEIGHTS

@@ -17,7 +17,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from evaluators.drift import bank, bets, direction, features, figures, fingerprint, prompts, rates
+from evaluators.drift import bank, bets, direction, features, figures, fingerprint, prompts, rates, reading
 from evaluators.drift import flags as raised
 from evaluators.drift.alarm import Alarm, Move, WireChange
 from evaluators.drift.bank import Bank
@@ -30,7 +30,7 @@ from evaluators.drift.witness import FACTS
 
 _MEASURED = (
     features.NAMES, figures.NAMES, prompts.NAMES, raised.NAMES, fingerprint.SIZE, PLACES, FACTS, bank.CELLS, bets.DENSITIES.tolist(),
-    direction.MEMORIES_ANSWERS, direction.DRIFTS.tolist(), rates.BETS.tolist(),
+    direction.MEMORIES_ANSWERS, direction.DRIFTS.tolist(), rates.BETS.tolist(), reading.WORD_CHARACTERS, int(fingerprint.MULTIPLIER),
 )  # fmt: skip
 LAYOUT = hashlib.sha256(json.dumps(_MEASURED).encode()).hexdigest()[:16]
 _PARTS = {"baseline": Baseline, "bank": Bank, "rates": Rates, "direction": Direction}
@@ -45,6 +45,7 @@ class StateError(ValueError):
 
 def save(detector: Detector, with_examples: bool = False) -> bytes:
     """The whole detector; the openings of example texts only `with_examples`."""
+    detector.measure()
     baseline = detector.answers
     objects = {"baseline": baseline, "bank": baseline.bank, "rates": baseline.rates, "direction": baseline.direction}
     arrays, plain = {}, {}

@@ -9,6 +9,8 @@ where chance alone could make it so long.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 _LAGS = 24
@@ -19,6 +21,7 @@ _MOST = 24.0
 
 _AT = np.arange(1, _LAGS)
 _WEIGHTS = 1 - _AT / _LAGS
+_CHANCE = 2 * math.sqrt((_WEIGHTS**2).sum())
 
 
 def estimate_times(values: np.ndarray) -> np.ndarray:
@@ -33,11 +36,12 @@ def estimate_times(values: np.ndarray) -> np.ndarray:
 
 def estimate_row_times(centred: np.ndarray) -> np.ndarray:
     """The same of a few series (rows) whose means are zero; faster."""
-    products = np.array([np.correlate(np.append(row, np.zeros(_LAGS - 1)), row, "valid") for row in centred]).T
+    padded = np.zeros((len(centred), centred.shape[1] + _LAGS - 1), centred.dtype)
+    padded[:, : centred.shape[1]] = centred
+    products = np.array([np.correlate(longer, row, "valid") for longer, row in zip(padded, centred, strict=True)]).T
     return _judge(products[1:] / np.maximum(products[0], np.finfo(float).tiny), centred.shape[1])
 
 
 def _judge(rho: np.ndarray, number: int) -> np.ndarray:
-    chance = 2 * np.sqrt((_WEIGHTS**2).sum() / number)
-    excess = 2 * _WEIGHTS @ rho
-    return np.minimum(np.maximum(np.where(excess > _BELIEVED * chance, 1 + excess, 1.0), 1.0), _MOST)
+    excess = (2 * _WEIGHTS) @ rho
+    return np.where(excess > _BELIEVED * _CHANCE / math.sqrt(number), np.minimum(1 + excess, _MOST), 1.0)

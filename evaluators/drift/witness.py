@@ -28,7 +28,7 @@ class Witness:
         self.after: deque[tuple[int, str, str]] = deque(maxlen=EXAMPLES)
 
     def note(self, text: str, meta: Mapping, at: int, learning: bool) -> None:
-        facts = tuple(self._count(name, meta.get(name), at) for name in FACTS)
+        facts = tuple([None if (given := meta.get(name)) is None else self._count(name, given, at) for name in FACTS])
         self.recent.append((at, self.recent[-1][1] if self.recent and self.recent[-1][1] == facts else facts))
         example = (str(meta.get("id", at))[:_MOST_CHARACTERS], text[:EXAMPLE_CHARACTERS])
         if not learning:
@@ -36,10 +36,8 @@ class Witness:
         elif len(self.before) < EXAMPLES:
             self.before.append(example)
 
-    def _count(self, name: str, given: object, at: int) -> str | None:
+    def _count(self, name: str, given: object, at: int) -> str:
         """The value under which it was counted."""
-        if given is None:
-            return None
         value = sys.intern(str(given)[:_MOST_CHARACTERS])
         values = self.seen.setdefault(name, {})
         if value not in values and len(values) >= _MOST_VALUES:

@@ -38,7 +38,12 @@ REFUSAL = re.compile(
     r"(?:my )?apologies|sorry, (?:but )?i|as an ai|i'm just an ai|(?:not |in)appropriate (?:or \w+ )?(?:for me )?to|"
     r"against my (?:programming|guidelines|policy)|cannot (?:assist|help|provide|fulfil|comply|answer))"
 )
-CONTROL_TOKENS = ("<|", "[INST]", "[/INST]", "</s>", "<s>", "<<SYS>>", "_of_turn>", "### Human", "### Assistant", "### Instruction", "### Response")
+# By a character that stands in them.
+CONTROL_TOKENS = {
+    "<": ("<|", "</s>", "<s>", "<<SYS>>"), "[": ("[INST]", "[/INST]"), "_": ("_of_turn>",),
+    "#": ("### Human", "### Assistant", "### Instruction", "### Response"),
+}  # fmt: skip
+MOJIBAKE_SIGNS = ("â", "Ã", "Â", "\ufffd")  # one stands in each
 MOJIBAKE = re.compile("â€|â„|Ã[\x80-\xbfƒ‚„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]|Â[\xa0-\xbf]|\ufffd")
 
 # Where the letters of a script stand in Unicode: first and last code point.

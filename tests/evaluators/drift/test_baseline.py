@@ -7,7 +7,7 @@ import pytest
 
 from evaluators.drift import cause, features, figures, prompts, verdicts
 from evaluators.drift.alarm import Move
-from evaluators.drift.baseline import DIRECTION_SHARE, FEATURES_SHARE, FLAGS_SHARE, Baseline
+from evaluators.drift.baseline import BLOCK_ANSWERS, DIRECTION_SHARE, FEATURES_SHARE, FLAGS_SHARE, URGENT, Baseline
 from evaluators.drift.fingerprint import SIZE
 from evaluators.drift.settings import Settings
 
@@ -21,7 +21,11 @@ def drive(baseline: Baseline, rng: np.random.Generator, number: int, shift: floa
         values = np.concatenate([rng.normal(size=OUTPUTS), rng.normal(size=PROMPTS)])
         values[3] += shift
         values[TEXTS:OUTPUTS] = np.nan
-        baseline.update(values, rng.random(4) < [rate, 0.1, 0.0, 1.0], rng.integers(0, 40, SIZE).astype(np.uint8))
+        flags = rng.random(4) < [rate, 0.1, 0.0, 1.0]
+        baseline.add(values[None], flags[None], rng.integers(0, 40, (1, SIZE)).astype(np.uint8))
+        if not baseline.room:
+            baseline.judge()
+    baseline.judge()
 
 
 @pytest.fixture
@@ -39,12 +43,14 @@ def test_the_parts_of_the_evidence_sum_to_one() -> None:
 def test_nothing_is_weighed_before_the_warm_up_is_whole() -> None:
     baseline = Baseline(Settings(), OUTPUTS, PROMPTS, TEXTS, np.ones(4))
     drive(baseline, np.random.default_rng(2), 299)
-    assert baseline.bank is not None and baseline.direction is None and baseline.evidence() == (0, 0)
+    assert baseline.direction is None and baseline.room == 1 and not len(baseline.judge()) and baseline.judged == 0
+    drive(baseline, np.random.default_rng(3), 1)
+    assert baseline.direction is not None and baseline.judged == 300 and baseline.room == BLOCK_ANSWERS
 
 
 def test_only_what_was_known_is_weighed_and_the_warm_up_is_let_go(learned: tuple) -> None:
     baseline, _ = learned
-    assert not baseline.rows.size and not baseline.sketches.size
+    assert len(baseline.rows) == len(baseline.sketches) == BLOCK_ANSWERS
     assert baseline.rows.base is None and baseline.sketches.base is None
     assert np.isclose(baseline.shares.sum(), FEATURES_SHARE)
     assert len(baseline.bank.index) == TEXTS + PROMPTS and (baseline.shares > 0).sum() == TEXTS
@@ -67,8 +73,29 @@ def test_a_flag_that_is_raised_more_often_is_named(learned: tuple) -> None:
     drive(baseline, rng, 80, rate=0.5)
     moves = cause.find_moves(baseline, [f"feature {index}" for index in range(OUTPUTS)] + list("abcd"), baseline.find_start())
     assert moves[0].name == "a" and moves[0].before < 0.1 and 0.3 < moves[0].after < 0.7
+    assert baseline.strongest > 1e4
     baseline.clear()
-    assert baseline.evidence() == (0, 0)
+    assert baseline.strongest == 0 and not any(each.sums.any() for each in (baseline.bank, baseline.rates, baseline.direction))
+
+
+def test_an_answer_with_a_fault_that_never_was_presses_and_so_does_evidence(learned: tuple) -> None:
+    baseline, rng = learned
+    usual = [False, False, False, True]
+    assert not baseline.is_pressing(usual) and not baseline.is_pressing([True, True, False, True])
+    assert baseline.is_pressing([False, False, True, True]) and baseline.is_pressing([False] * 4)
+    drive(baseline, rng, 12, shift=2.0)
+    assert baseline.strongest >= URGENT / baseline.settings.alpha and baseline.is_pressing(usual)
+
+
+def test_what_is_not_watched_for_an_alarm_never_spoils_what_is(learned: tuple) -> None:
+    """Prompts that changed for good gain evidence without end; infinite evidence of no share at all would be no number."""
+    baseline, rng = learned
+    for _ in range(1500):
+        values = np.concatenate([rng.normal(size=OUTPUTS), rng.normal(9, 0.1, size=PROMPTS)])
+        baseline.add(values[None], rng.random((1, 4)) < [0.02, 0.1, 0.0, 1.0], rng.integers(0, 40, (1, SIZE)).astype(np.uint8))
+        if not baseline.room:
+            assert np.isfinite(baseline.judge()).all()
+    assert baseline.input_evidence() > 1e50
 
 
 def test_places_of_verdicts_run_out_and_the_last_is_shared() -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from evaluators.drift import Alarm, Detector
 from evaluators.drift.detector import FEATURE_NAMES
+from evaluators.drift.state import load, save
 from tests.evaluators.drift.streams import answers, bursts
 
 
@@ -125,6 +126,33 @@ def test_the_sensitive_one_may_say_likely_first_and_certain_later() -> None:
     assert said in (["certain"], ["likely", "certain"])
 
 
+def test_when_answers_are_judged_changes_nothing_of_what_is_found(learned: Detector) -> None:
+    """Together as they come, or each at once; only an alarm comes later, by a block at most."""
+    prompt, at_once = "please report", load(save(learned, with_examples=True))
+    texts = [*answers(21, 37), *answers(22, 40, words=11)]
+    together = [learned.update(text, {"prompt": prompt}) for text in texts]
+    alone = [at_once.update(text, {"prompt": prompt}) or at_once.judge() for text in texts]
+    (late,), (early,) = ([number for number, alarm in enumerate(alarms) if alarm] for alarms in (together, alone))
+    assert (together[late].at, together[late].evidence) == (alone[early].at, alone[early].evidence) and 37 <= early <= late < early + 8
+    assert alone[early].at == 321 + early and at_once.unjudged == 0
+
+
+def test_a_fault_that_never_was_is_judged_at_once(learned: Detector) -> None:
+    learned.judge()
+    feed(learned, answers(23, 1), prompt="please report")
+    assert learned.unjudged == 1
+    learned.update("", {"prompt": "please report"})
+    assert learned.unjudged == 0 and learned.evidence > 0
+
+
+def test_of_texts_that_wait_little_is_held(learned: Detector) -> None:
+    learned.judge()
+    feed(learned, answers(24, 3), prompt="please report")
+    assert len(learned.waiting) == learned.unjudged == 3
+    learned.update("A long answer. " * 1000, {"prompt": "please report"})
+    assert not learned.waiting and learned.unjudged in (0, 4)
+
+
 @pytest.mark.parametrize("arguments", [{"alpha": 0}, {"alpha": 1}, {"first": 10}, {"first": 200, "warmup": 100}])
 def test_settings_that_cannot_be_are_refused(arguments: dict) -> None:
     with pytest.raises(ValueError, match="give"):
@@ -142,5 +170,6 @@ def test_no_text_makes_it_fail(texts: list[str]) -> None:
 
 def test_an_answer_of_ten_megabytes_is_read_at_its_ends_only(learned: Detector) -> None:
     learned.update("word " * 2_000_000, {})
+    learned.judge()
     newest = dict(zip(FEATURE_NAMES, learned.answers.recent[320 % len(learned.answers.recent)], strict=False))
     assert np.isclose(newest["length"], math.log1p(10_000_000), rtol=1e-2) and np.isclose(newest["words"], math.log1p(3200), rtol=1e-2)

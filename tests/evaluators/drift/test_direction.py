@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from evaluators.drift.direction import Direction
 
@@ -14,8 +16,8 @@ def drive(seed: int, shift: float, answers: int) -> tuple[np.ndarray, Direction]
     moved[::3] = shift
     most = np.zeros(2)
     for _ in range(answers):
-        direction.bet((rng.normal(size=60) + moved).astype(np.float32))
-        most = np.maximum(most, direction.evidence())
+        most = np.maximum(most, direction.bet((rng.normal(size=(1, 60)) + moved).astype(np.float32))[0])
+    assert np.allclose(direction.evidence(), direction.sums.mean(axis=(1, 2)))
     return most, direction
 
 
@@ -36,18 +38,37 @@ def test_nothing_is_found_where_nothing_moved() -> None:
     assert most[-1] < 1e4 and most[-2] < 3e3
 
 
+def test_the_newest_are_a_mean_of_rows_whose_weights_sum_to_one() -> None:
+    direction = Direction(np.random.default_rng(4).normal(size=(300, 20)).astype(np.float32), 10)
+    direction.bet(np.full((1, 20), 2.0, np.float32))
+    first = direction.newest.copy()
+    assert (first > 1).all()
+    direction.bet(np.full((200, 20), 2.0, np.float32))
+    assert np.allclose(direction.newest, first, rtol=1e-5)
+
+
 def test_features_on_a_small_scale_are_seen_beside_a_fingerprint_on_a_large_one() -> None:
     rng = np.random.default_rng(5)
     scale = np.repeat([0.1, 20.0], 40)
     direction = Direction((rng.normal(size=(300, 80)) * scale).astype(np.float32), 40)
     moved = np.repeat([0.6, 0.0], 40)
-    for _ in range(80):
-        direction.bet(((rng.normal(size=80) + moved) * scale).astype(np.float32))
+    direction.bet(((rng.normal(size=(80, 80)) + moved) * scale).astype(np.float32))
     assert direction.evidence()[0] >= 1e4
 
 
 def test_rows_that_never_vary_are_no_reason_to_fail() -> None:
     direction = Direction(np.ones((300, 4), np.float32), 2)
-    for _ in range(40):
-        direction.bet(np.ones(4, np.float32))
+    direction.bet(np.ones((40, 4), np.float32))
     assert (direction.evidence() == 0).all()
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 2**32 - 1), st.lists(st.integers(1, 30), min_size=1, max_size=8))
+def test_answers_that_are_judged_together_are_judged_as_one_by_one(seed: int, blocks: list[int]) -> None:
+    rng = np.random.default_rng(seed)
+    reference = rng.normal(size=(120, 30)).astype(np.float32)
+    rows = (rng.normal(size=(sum(blocks), 30)) + np.linspace(0, 1, 30)).astype(np.float32)
+    together, alone = Direction(reference, 20), Direction(reference, 20)
+    trail = np.concatenate([together.bet(block) for block in np.split(rows, np.cumsum(blocks)[:-1])])
+    assert np.array_equal(trail, np.concatenate([alone.bet(row[None]) for row in rows]))
+    assert np.array_equal(together.sums, alone.sums) and np.array_equal(together.newest, alone.newest)

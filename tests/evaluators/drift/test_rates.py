@@ -8,11 +8,9 @@ from evaluators.drift.rates import HELD_ANSWERS, Rates
 
 
 def drive(rates: Rates, rng: np.random.Generator, chances: list[float], answers: int) -> float:
-    most = 0.0
-    for _ in range(answers):
-        rates.bet(rates.turn(rng.random(len(chances)) < chances))
-        most = max(most, float(rates.weights @ rates.evidence()))
-    return most
+    trail = rates.bet(rates.turn(rng.random((answers, len(chances))) < chances))
+    assert np.isclose(trail[-1], rates.weights @ rates.evidence())
+    return float(trail.max())
 
 
 def make(rng: np.random.Generator, chances: list[float]) -> Rates:
@@ -39,18 +37,17 @@ def test_a_fault_that_never_was_is_found_in_few_answers() -> None:
 def test_what_always_was_is_turned_round() -> None:
     rng = np.random.default_rng(2)
     rates = make(rng, [1.0, 0.0])
-    assert rates.turn(np.array([True, False])).tolist() == [False, False, False]
-    assert rates.turn(np.array([False, False])).tolist() == [True, False, True]
+    assert rates.turn(np.array([[True, False], [False, False]])).tolist() == [[False, False, False], [True, False, True]]
+    assert rates.is_first([False, False]) and not rates.is_first([True, False])
+    assert not make(rng, [1.0, 0.2]).is_first([True, True]), "that one was raised before"
 
 
 def test_the_newest_answers_wait_before_they_count() -> None:
     rng = np.random.default_rng(3)
     rates = make(rng, [0.0])
-    for _ in range(HELD_ANSWERS):
-        rates.bet(rates.turn(np.array([True])))
+    rates.bet(rates.turn(np.full((HELD_ANSWERS, 1), True)))
     assert rates.raised[0] == 0
-    for _ in range(HELD_ANSWERS):
-        rates.bet(rates.turn(np.array([False])))
+    rates.bet(rates.turn(np.full((HELD_ANSWERS, 1), False)))
     assert rates.raised[0] == HELD_ANSWERS and rates.answers == 300 + HELD_ANSWERS
 
 
@@ -59,3 +56,14 @@ def test_a_bet_at_the_base_rate_gains_nothing_on_average() -> None:
     rates = make(rng, [0.3, 0.1])
     base = (rates.raised + 0.5 * np.sqrt(rates.raised) + 0.9) / (rates.answers + 1.8)
     assert np.allclose(base[:, None] * rates.rise + (1 - base[:, None]) * rates.fall, 1)
+
+
+def test_answers_that_are_judged_together_are_judged_as_one_by_one() -> None:
+    rng = np.random.default_rng(5)
+    chances = [0.0, 0.1, 0.97]
+    together, alone = Rates(rng.random((300, 3)) < chances, np.ones(3)), Rates(np.zeros((300, 3), bool), np.ones(3))
+    alone.__dict__.update({name: np.copy(value) if isinstance(value, np.ndarray) else value for name, value in vars(together).items()})
+    flags = rng.random((3 * HELD_ANSWERS + 7, 3)) < chances
+    trail = together.bet(together.turn(flags))
+    assert np.allclose(trail, [alone.bet(alone.turn(row[None]))[0] for row in flags])
+    assert np.array_equal(together.sums, alone.sums) and np.array_equal(together.raised, alone.raised)
