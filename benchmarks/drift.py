@@ -25,11 +25,15 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+from evaluators import language  # noqa: E402
+from evaluators.catalog import judge_all  # noqa: E402
 from evaluators.drift import Detector  # noqa: E402
 from evaluators.drift.state import save  # noqa: E402
+from evaluators.sample import Sample  # noqa: E402
 
 STREAMS = 20
 MOST_STATE_BYTES = 300_000
+ROUNDS, ANSWERS = 7, 150  # of the CPU of all evaluators; answers of each task
 SEVERITIES = ("certain", "likely")
 TEXT = "the report shows that orders of this client are late and we should call them today about a new price for it"
 
@@ -113,7 +117,7 @@ def judge(pack_path: str, part: int) -> None:
                 results[severity][chosen[number].group].append(result)
     number = len(chosen)
     print(f"{number} of {sum(seen.values())} streams (part 1/{part} of each kind), seed {runner.SEED}, threshold 1/alpha = 10,000.")
-    print(f"{runner.cpu_us(Detector, pack):.0f} us of CPU an answer.\n")
+    print(f"{runner.cpu_us(Detector, pack):.0f} us of CPU an answer; {measure_all(runner, pack):.0f} with all other evaluators.\n")
     for severity, by in results.items():
         print(f"## {severity}\n")
         print("| no-change streams | false alarms | answers watched | per 10,000 | 95 % interval |\n|---|---|---|---|---|")
@@ -126,6 +130,31 @@ def judge(pack_path: str, part: int) -> None:
             if by[group]:
                 print(f"| {group} | {len(by[group])} | {runner.cell(by[group])} | {runner.delays(by[group])[1]} |")
         print_pairs(runner, by)
+
+
+def measure_all(runner: ModuleType, pack: object) -> float:
+    """CPU microseconds of an answer for all evaluators, the stateless ones and then drift, on the streams of the runner's own measurement."""
+    rounds = []
+    for seed in range(ROUNDS):
+        taken = count = 0
+        for task in sorted(pack.out):
+            items = runner.null_short(pack, task, sorted(pack.out[task])[0], seed).items
+            detector = Detector()
+            for text, meta in items[: runner.WARMUP]:
+                detector.update(text, meta)
+            samples = [make_sample(text, meta) for text, meta in items[runner.WARMUP : runner.WARMUP + ANSWERS]]
+            started = time.process_time()
+            for sample, (text, meta) in zip(samples, items[runner.WARMUP :], strict=False):
+                found = [verdict.name for verdict in judge_all(sample) if verdict.failed]
+                detector.update(text, meta | {"verdicts": found})
+            taken, count = taken + time.process_time() - started, count + len(samples)
+        rounds.append(1e6 * taken / count)
+    return sorted(rounds)[ROUNDS // 2]
+
+
+def make_sample(text: str, meta: dict[str, str]) -> Sample:
+    """What the control plane makes of an answer; the language of the question is read with the question, once."""
+    return Sample(text=text, prompt=meta["prompt"], finish=meta.get("finish_reason"), prompt_language=language.detect(meta["prompt"]))
 
 
 def print_pairs(runner: ModuleType, by: dict[str, list]) -> None:

@@ -12,10 +12,10 @@ the warm-up's (a soft-rank e-value; Ren and Barber, *Derandomized knockoffs*, 20
 The direction leads away from the warm-up's mean, and so from each answer that is in it; they are therefore scored as if each had been left out,
 as the newest is (leave one out; Barber et al., *Predictive inference with the jackknife+*, 2021), by what that makes in the mean of them all.
 Two are kept.
-The paid one takes that mean PAID standard errors high, which pays for the error of an estimate from a finite warm-up that is used again and
+The careful one takes that mean some standard errors high, which pays for the error of an estimate from a finite warm-up that is used again and
 again (the idea of Shaer et al., *Conditional conformal test martingales*, arXiv 2602.13848): it is exact as far as that margin holds, not by
 exchangeability alone.
-The bare one takes the mean as it is: faster, and its false alarms are only measured.
+The quick one takes a third of that margin: faster, and its false alarms are only measured.
 Bets are tempered by the autocorrelation time of the warm-up's scores along the same direction, and by the stream's own where it is longer.
 """
 
@@ -30,14 +30,14 @@ from evaluators.drift.tempering import estimate_row_times
 DRIFTS = np.array([0.25, 0.5, 1.0, 1.5], np.float32)
 # Over how many answers the mean of the newest reaches back, for each direction.
 MEMORIES_ANSWERS = (12, 50)
-# How often the directions are taken anew, and how often where the newest answers are further from the usual than these times what chance makes.
-STEP_ANSWERS, QUICK_STEP_ANSWERS = 8, 4
-SURPRISING = 1.25
+# How often the directions are taken anew, and how often where the newest answers are further from the usual than these times what chance makes of
+# figures that know nothing of each other; as they do, it is 0.7 of that while nothing changes, and above this at one look in seven.
+STEP_ANSWERS, QUICK_STEP_ANSWERS = 16, 4
+SURPRISING = 0.9
 LEAST_ANSWERS = 16
 CUT_OFF = 1.0
-PAID = 0.75
+MARGINS = np.array([0.75, 0.25])  # of the careful one and of the quick one, in standard errors
 _KEPT = np.array([[1 - 1 / memory] for memory in MEMORIES_ANSWERS], np.float32)
-_MARGINS = np.array([PAID, 0.0])
 _MOST_DEVIATIONS = 4.0
 _MOST_SCORE = 3.0
 _QUANTA = 31.0
@@ -68,7 +68,7 @@ class Direction:
         self.newest = np.zeros((directions, size), np.float32)
         self.weights = np.zeros((directions, size), np.float32)
         self.middle, self.deviation, self.power = np.zeros((3, directions))
-        self.norm = np.zeros((len(_MARGINS), directions, len(DRIFTS)))
+        self.norm = np.zeros((len(MARGINS), directions, len(DRIFTS)))
         self.sums = np.zeros_like(self.norm)
         self.answers = 0
 
@@ -78,7 +78,7 @@ class Direction:
         return np.minimum(np.maximum(standard, -_MOST_DEVIATIONS, out=standard), _MOST_DEVIATIONS, out=standard)
 
     def bet(self, rows: np.ndarray) -> np.ndarray:
-        """Plays answers in their order, and learns from each after it was played: the paid and the bare evidence after each of them."""
+        """Plays answers in their order, and learns from each after it was played: the careful and the quick evidence after each of them."""
         trail = np.empty((len(rows), *self.sums.shape))
         standard = self._standardise(rows)
         if not self.answers:
@@ -113,7 +113,7 @@ class Direction:
         self.sums = sums.copy()
 
     def evidence(self) -> np.ndarray:
-        """The paid evidence and the bare one; while nothing changes their means are at most the number of answers watched."""
+        """The careful evidence and the quick one; while nothing changes their means are at most the number of answers watched."""
         return self.sums.mean(axis=(1, 2))
 
     def pull(self, figures: int) -> np.ndarray:
@@ -174,7 +174,7 @@ class Direction:
         played = np.exp(standard[:, None] * DRIFTS[:, None])
         mean = played.sum(axis=2) / number
         error_of_mean = np.sqrt(np.maximum(np.square(played, out=played).sum(axis=2) / number - mean * mean, 0) / number)
-        self.norm = np.log(mean + _MARGINS[:, None, None] * error_of_mean)
+        self.norm = np.log(mean + MARGINS[:, None, None] * error_of_mean)
 
 
 def _find_usual(deviation: np.ndarray) -> float:

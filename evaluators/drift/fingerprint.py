@@ -10,8 +10,8 @@ import numpy as np
 from evaluators.drift.reading import Batch, tally_style
 from evaluators.drift.words import STYLE_WORDS
 
-END_BYTES = 24
-_TRIGRAM_BITS, _END_BITS = 7, 5
+END_BYTES = 48
+_TRIGRAM_BITS, _END_BITS = 7, 6
 _TRIGRAMS, _ENDS = 1 << _TRIGRAM_BITS, 1 << _END_BITS
 # Multiplicative hashing of three bytes taken as one number (Knuth, The Art of Computer Programming 3, 6.4).
 MULTIPLIER = np.uint32(0x9E3779B1)

@@ -1,7 +1,7 @@
 """The rates: an e-detector for each flag, which finds a fault that happens in a few answers of a hundred.
 
 A flag is raised with a base rate that earlier answers say; a bet on the rate q multiplies by q/p where the flag is raised and by
-(1-q)/(1-p) where it is not, with p the base rate taken on the high side: (raised + sqrt(raised)/2 + 0.9) / (answers + 1.8).
+(1-q)/(1-p) where it is not, with p the base rate taken on the high side: (raised + sqrt(raised)/2 + 0.8) / (answers + 1.6).
 For a base rate not above p this is a supermartingale, so its Shiryaev-Roberts sum is an e-detector (see `bank`).
 That p stands above the true rate is likely, not certain: here the guarantee is as good as an estimate, and the benchmark's no-change streams
 are its test.
@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import numpy as np
 
-BETS = np.array([0.03, 0.1, 0.3, 0.8])
+BETS = np.array([0.05, 0.1, 0.3, 0.8])
 # A bet is at least this much above the base rate, and one bet of each flag is that it falls to this part of it.
 _LEAST_RISE = 1.5
 _FALL = 0.4
 _MOST = 0.95
 _WEIGHTS = np.array([0.225, 0.225, 0.225, 0.225, 0.1])
-_PRIOR = 0.9
+_PRIOR = 0.8
 _CAUTION = 0.5
 HELD_ANSWERS = 50
 POOLED_WEIGHT = 0.35

@@ -22,8 +22,8 @@ def drive(seed: int, shift: float, answers: int) -> tuple[np.ndarray, Direction]
 
 
 def test_twenty_small_moves_are_found_together() -> None:
-    (paid, bare), direction = drive(1, 0.5, 120)
-    assert bare >= paid >= 1e4
+    (careful, quick), direction = drive(1, 0.5, 120)
+    assert quick >= careful >= 1e4
     pull = direction.pull(60)
     assert pull[::3].sum() > 0.7 * pull.sum()
     moved = np.zeros((2, 40))

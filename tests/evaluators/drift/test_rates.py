@@ -54,7 +54,7 @@ def test_the_newest_answers_wait_before_they_count() -> None:
 def test_a_bet_at_the_base_rate_gains_nothing_on_average() -> None:
     rng = np.random.default_rng(4)
     rates = make(rng, [0.3, 0.1])
-    base = (rates.raised + 0.5 * np.sqrt(rates.raised) + 0.9) / (rates.answers + 1.8)
+    base = (rates.raised + 0.5 * np.sqrt(rates.raised) + 0.8) / (rates.answers + 1.6)
     assert np.allclose(base[:, None] * rates.rise + (1 - base[:, None]) * rates.fall, 1)
 
 

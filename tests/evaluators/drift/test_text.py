@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluators.drift import features, flags
-from evaluators.drift.fingerprint import SIZE, sketch
+from evaluators.drift.fingerprint import END_BYTES, SIZE, sketch
 from evaluators.drift.reading import HEAD_CHARACTERS, TAIL_CHARACTERS, gather, read
 from evaluators.drift.words import LANGUAGE_OF
 
@@ -130,5 +130,5 @@ def test_trigrams_are_counted_as_by_hand(texts: list[str]) -> None:
         hashes = [int.from_bytes(reading.data[at : at + 3], "little") * 0x9E3779B1 % 2**32 >> 25 for at in range(len(reading.data) - 2)]
         counted = np.bincount(np.array(hashes, int), minlength=128)
         whole = 20 * np.sqrt(1000 * counted / max(1, len(reading.data)))
-        ends = [32 * np.bincount(np.array(part, int) >> 2, minlength=32) for part in (hashes[:22], hashes[-22:])]
-        assert np.abs(found[-192:] - np.minimum(255, np.concatenate([*ends, whole])).astype(np.uint8).astype(int)).max() <= 1
+        ends = [32 * np.bincount(np.array(part, int) >> 1, minlength=64) for part in (hashes[: END_BYTES - 2], hashes[2 - END_BYTES :])]
+        assert np.abs(found[-256:] - np.minimum(255, np.concatenate([*ends, whole])).astype(np.uint8).astype(int)).max() <= 1

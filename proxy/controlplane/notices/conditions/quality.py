@@ -60,7 +60,7 @@ CONDITIONS = (
         find=find_drift,
         for_s=60,
         summary="The answers of agent {agent} have drifted",
-        description="They differ from those that it was learned by more than chance explains: {cause}",
+        description="They differ from the usual ones by more than chance explains: {cause}",
     ),
     Condition(
         name="WeighbridgeVerdictsFailing",
