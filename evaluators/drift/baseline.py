@@ -32,8 +32,9 @@ _LEAST_DEVIATION = 0.05
 class Baseline:
     """The first `warmup` rows are gathered; then they set the bank's cells and all else, and the later ones are bet on.
 
-    `rows` and `sketches` hold the warm-up in its order until it is whole, and then the answers that wait to be judged; `recent` the last
-    answers that were judged; `means` are of all of the warm-up. `answers` counts all, `judged` those that wait no more.
+    `rows` (of features), `flags` and `sketches` hold the warm-up in its order until it is whole, and then the answers that wait to be judged;
+    `recent` the features and flags of the last answers that were judged; `means` are of all of the warm-up. `answers` counts all, `judged`
+    those that wait no more.
     """
 
     def __init__(self, settings: Settings, outputs: int, prompts: int, texts: int, weights: Sequence[float]) -> None:
@@ -44,7 +45,8 @@ class Baseline:
         self.texts = texts
         features = self.features = outputs + prompts
         self.answers = self.judged = 0
-        self.rows = np.zeros((settings.warmup, features + len(weights)), np.float32)
+        self.rows = np.zeros((settings.warmup, features), np.float32)
+        self.flags = np.zeros((settings.warmup, len(weights)), bool)
         self.sketches = np.zeros((settings.warmup, SIZE), np.uint8)
         self.recent = np.zeros((0, features + len(weights)), np.float16)
         self.means = np.zeros(features + len(weights))
@@ -56,12 +58,9 @@ class Baseline:
 
     def add(self, values: np.ndarray, flags: np.ndarray, sketches: np.ndarray) -> None:
         """Takes answers in (rows of each), which wait to be judged; no more of them than `room`."""
-        at = self.answers - self.judged
+        places = slice(self.answers - self.judged, self.answers - self.judged + len(values))
+        self.rows[places], self.flags[places], self.sketches[places] = values, flags, sketches
         self.answers += len(values)
-        rows = self.rows[at : at + len(values)]
-        rows[:, : self.features] = values
-        rows[:, self.features :] = flags
-        self.sketches[at : at + len(values)] = sketches
         if self.answers == self.settings.warmup:
             self._finish()
 
@@ -81,9 +80,8 @@ class Baseline:
         number = self.answers - self.judged
         if self.direction is None or not number:
             return _NOTHING
-        rows = self.rows[:number]
-        values, flags = rows[:, : self.features], rows[:, self.features :] > 0
-        self.recent[np.arange(self.judged, self.answers) % RECENT_ANSWERS] = rows
+        values, flags = self.rows[:number], self.flags[:number]
+        self.recent[np.arange(self.judged, self.answers) % RECENT_ANSWERS] = np.concatenate([values, flags], axis=1)
         self.judged = self.answers
         shared = self.bank.bet(values, self.shares) + FLAGS_SHARE * self.rates.bet(self.rates.turn(flags))
         trail = DIRECTION_SHARE * self.direction.bet(np.concatenate([values[:, : self.texts], self.sketches[:number]], axis=1))
@@ -94,28 +92,29 @@ class Baseline:
         return trail
 
     def _finish(self) -> None:
-        self.bank = Bank(self.rows[: self.settings.first, : self.features])
-        self.bank.count(self.rows[self.settings.first :, : self.features])
+        self.bank = Bank(self.rows[: self.settings.first])
+        self.bank.count(self.rows[self.settings.first :])
         own = self.bank.index < self.outputs
         self.shares = FEATURES_SHARE / max(1, own.sum()) * own
-        known = ~np.isnan(self.rows)
-        self.means = np.where(known, self.rows, 0).sum(axis=0) / np.maximum(1, known.sum(axis=0))
-        deviations = np.sqrt(np.where(known, (self.rows - self.means) ** 2, 0).sum(axis=0) / np.maximum(1, known.sum(axis=0)))
+        rows = np.concatenate([self.rows, self.flags], axis=1)
+        known = ~np.isnan(rows)
+        self.means = np.where(known, rows, 0).sum(axis=0) / np.maximum(1, known.sum(axis=0))
+        deviations = np.sqrt(np.where(known, (rows - self.means) ** 2, 0).sum(axis=0) / np.maximum(1, known.sum(axis=0)))
         self.deviations = np.maximum(deviations, _LEAST_DEVIATION)
         times = estimate_times(self.rows[:, self.bank.index])
         least = float(np.quantile(times, _BURSTY_SHARE))
         self.bank.powers = 1 / np.maximum(times, least)[:, None]
-        flags = self.rows[:, self.features :] > 0
-        self.rates = Rates(flags, self.weights)
-        self.rates.powers = 1 / estimate_times(self.rates.turn(flags).astype(float))[:, None]
+        self.rates = Rates(self.flags, self.weights)
+        self.rates.powers = 1 / estimate_times(self.rates.turn(self.flags).astype(float))[:, None]
         self.rates.lay_out()
         sketched = np.concatenate([self.rows[:, : self.texts], self.sketches], axis=1)
         # A direction may lie along whatever the answers of a burst have in common.
         longest = float(np.quantile(times, _BURSTIEST_SHARE)) if least > 1 else 1.0
         self.direction = Direction(sketched, self.texts, longest)
-        self.recent = np.zeros((RECENT_ANSWERS, self.rows.shape[1]), np.float16)
+        self.recent = np.zeros((RECENT_ANSWERS, rows.shape[1]), np.float16)
         self.judged = self.answers
-        self.rows, self.sketches = self.rows[:BLOCK_ANSWERS].copy(), self.sketches[:BLOCK_ANSWERS].copy()  # a mere slice would keep all of it
+        # A mere slice would keep all of it.
+        self.rows, self.flags, self.sketches = (each[:BLOCK_ANSWERS].copy() for each in (self.rows, self.flags, self.sketches))
 
     def weigh_features(self) -> np.ndarray:
         """Each known output feature's part of the evidence."""
