@@ -89,9 +89,9 @@ class Detector:
         if not self.waiting:
             return
         readings, figured, flags = zip(*self.waiting, strict=True)
+        self.waiting.clear()
         batch = gather(readings)
         self.answers.add(np.concatenate([features.measure(batch), figured], axis=1), np.array(flags), sketch(batch))
-        self.waiting.clear()
 
     def judge(self) -> Alarm | None:
         """Judges the answers that wait, as `update` does itself when there are a few of them; an alarm, if that raises one."""

@@ -2,8 +2,8 @@
 
 One JSON header and the bytes of the arrays that it lists, compressed together.
 NumPy's own archive takes twice the CPU to write and four times to read.
-The header holds a digest of everything that is measured; where that changed between two versions of the program, old numbers mean nothing
-and the state is refused.
+The header holds a digest of everything that is measured and of how it is kept; where that changed between two versions of the program, old
+numbers mean nothing and the state is refused.
 Texts of examples are only part of it where the caller asks for them; which answers they were is always.
 """
 
@@ -25,6 +25,7 @@ from evaluators.drift.baseline import Baseline
 from evaluators.drift.detector import Detector
 from evaluators.drift.direction import Direction
 from evaluators.drift.rates import Rates
+from evaluators.drift.settings import Settings
 from evaluators.drift.verdicts import PLACES
 from evaluators.drift.witness import FACTS
 
@@ -32,7 +33,9 @@ _MEASURED = (
     features.NAMES, figures.NAMES, prompts.NAMES, raised.NAMES, fingerprint.SIZE, PLACES, FACTS, bank.CELLS, bets.DENSITIES.tolist(),
     direction.MEMORIES_ANSWERS, direction.DRIFTS.tolist(), rates.BETS.tolist(), reading.WORD_CHARACTERS, int(fingerprint.MULTIPLIER),
 )  # fmt: skip
-LAYOUT = hashlib.sha256(json.dumps(_MEASURED).encode()).hexdigest()[:16]
+# And how it is kept.
+_KEPT = [(name, value.dtype.str, value.shape) for name, value in vars(Baseline(Settings(), 1, 1, 1, [1.0])).items() if isinstance(value, np.ndarray)]
+LAYOUT = hashlib.sha256(json.dumps([_MEASURED, _KEPT]).encode()).hexdigest()[:16]
 _PARTS = {"baseline": Baseline, "bank": Bank, "rates": Rates, "direction": Direction}
 _SIZE_BYTES = 4  # of the header, before it
 _KINDS = "biuf"  # of arrays: numbers and truth
