@@ -27,6 +27,7 @@ _BURSTY_SHARE, _BURSTIEST_SHARE = 0.9, 0.95
 _SLACK, _MOST_STEP = 0.25, 2.0
 # For a feature or flag that never varied: less than this is no step.
 _LEAST_DEVIATION = 0.05
+_NOTHING = np.zeros((0, 2))  # a trail of no answers
 
 
 class Baseline:
@@ -169,6 +170,3 @@ class Baseline:
         rows = self.recent[places].astype(float)
         known = ~np.isnan(rows)
         return np.where(known, rows, 0).sum(axis=0) / np.maximum(1, known.sum(axis=0))
-
-
-_NOTHING = np.zeros((0, 2))

@@ -154,6 +154,17 @@ def test_of_texts_that_wait_little_is_held(learned: Detector) -> None:
     assert not learned.waiting and learned.unjudged in (0, 4)
 
 
+def test_a_text_that_cannot_be_measured_waits_no_longer(learned: Detector, monkeypatch: pytest.MonkeyPatch) -> None:
+    learned.judge()
+    monkeypatch.setattr("evaluators.drift.features.measure", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        feed(learned, answers(25, 8))
+    assert not learned.waiting
+    monkeypatch.undo()
+    feed(learned, answers(26, 8), prompt="please report")
+    assert learned.status.answers == 328 and learned.unjudged == 0
+
+
 @pytest.mark.parametrize("arguments", [{"alpha": 0}, {"alpha": 1}, {"first": 10}, {"first": 200, "warmup": 100}])
 def test_settings_that_cannot_be_are_refused(arguments: dict) -> None:
     with pytest.raises(ValueError, match="give"):
