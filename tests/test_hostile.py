@@ -114,10 +114,11 @@ def test_it_passes_as_it_came(bridge: Bridge, name: str, stream: bool) -> None:
 
 
 def test_each_was_judged_or_was_too_large_and_nothing_failed(bridge: Bridge) -> None:
-    for stream in (False, True):
-        ask(bridge, "ordinary", stream)
+    asked = {(agent, name) for name in (*ANSWERS, "ordinary") for agent in ("whole", "streamed")}
+    for agent, name in sorted(asked, key=lambda one: one[1] == "ordinary"):
+        ask(bridge, name, agent == "streamed")
     wait_until(lambda: {row["model"] for row in bridge.look("/api/drift")["rows"]} >= {"ordinary"}, 60)
-    wait_until(lambda: len(bridge.journal("call")) == 2 * len(ANSWERS) + 2)
+    wait_until(lambda: {(call["agent"], call["model_asked"]) for call in bridge.journal("call")} == asked, 60)
     figures = read_figures(bridge)
     assert (figures["weighbridge_samples_dropped_total"], figures["weighbridge_samples_uninspected_total"]) == (0, 0)
     assert figures.get("weighbridge_evaluator_failures_total", 0) == 0 and figures["weighbridge_settling_defects_total"] == 0
