@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from evaluators.sample import Sample
+from evaluators.signs import has_one
 from evaluators.verdict import Verdict
 
 NAME = "refusal"
@@ -74,10 +75,10 @@ def judge(sample: Sample) -> Verdict | None:
     if not begun:
         return None
     lower = begun.lower()
-    if _has_one(_SIGNS, lower):
+    if has_one(lower, _SIGNS):  # most answers have none
         if (_may_be_refused(lower) and _REFUSED.search(begun)) or _is_sorry(begun):
             return Verdict(NAME, "refused", 0.1, "warning", "the answer begins as a refusal")
-        if _has_one(_DECLINED_SIGNS, lower) and _DECLINED.search(lower):
+        if has_one(lower, _DECLINED_SIGNS) and _DECLINED.search(lower):
             return Verdict(NAME, "declined", 0.3, "warning", "the answer begins by judging what was asked")
     if ("as a" in lower or "personal" in lower) and _BOILERPLATE.search(begun):
         return Verdict(NAME, "boilerplate", 0.7, "info", "the answer begins by saying that an AI gives it")
@@ -86,15 +87,7 @@ def judge(sample: Sample) -> Verdict | None:
 
 def _may_be_refused(lower: str) -> bool:
     """Beyond ASCII signs do not tell: the pattern, of either case, takes ı for i and ſ for s, small letters do not."""
-    return not lower.isascii() or _has_one(_REFUSED_SIGNS, lower)
-
-
-def _has_one(signs: tuple[str, ...], lower: str) -> bool:
-    """Whether it is worth while to look closer: most answers have none, and a loop is the fastest way to tell."""
-    for sign in signs:  # noqa: SIM110
-        if sign in lower:
-            return True
-    return False
+    return not lower.isascii() or has_one(lower, _REFUSED_SIGNS)
 
 
 def _is_sorry(begun: str) -> bool:

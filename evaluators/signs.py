@@ -7,6 +7,7 @@ it, and looking there first spares most looks at the whole; the whole still deci
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 # What texts of any language, code and JSON are made of. Letters that few words have stay, so that something is left of most signs.
 _ORDINARY = b"abcdefghilmnoprstuvw \t\n\f\r!\"$%&'()*+,.;=?\\^`{}~" + bytes(range(128, 256))
@@ -15,6 +16,14 @@ _ORDINARY = b"abcdefghilmnoprstuvw \t\n\f\r!\"$%&'()*+,.;=?\\^`{}~" + bytes(rang
 def thin(body: bytes) -> bytes:
     """A text in UTF-8 without its ordinary characters and all beyond ASCII; the others stay in their order."""
     return body.translate(None, _ORDINARY)
+
+
+def has_one(text: str, words: Iterable[str]) -> bool:
+    """Whether one of some words stands in a text; a loop takes half the time of `any`."""
+    for word in words:  # noqa: SIM110
+        if word in text:
+            return True
+    return False
 
 
 class Signs:
@@ -30,9 +39,4 @@ class Signs:
         """Whether one of them stands in a text."""
         if self._left.search(thinned) is None:
             return False
-        for left, words in self._words.items():
-            if left in thinned:
-                for word in words:
-                    if word in text:
-                        return True
-        return False
+        return any(left in thinned and has_one(text, words) for left, words in self._words.items())

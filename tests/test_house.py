@@ -91,7 +91,7 @@ GUARDS: dict[str, set[str]] = {
     "proxy/controlplane/notices/outbox.py": {"Outbox._try"},
     "evaluators/host.py": {"ask"},
     "proxy/controlplane/inspection/inspector.py": {"Inspector._judge", "Inspector._tell"},
-    "proxy/controlplane/streams/streams.py": {"Streams.restore"},
+    "proxy/controlplane/streams/streams.py": {"Streams.restore", "Streams.judge_waiting"},
     "proxy/controlplane/tokens.py": {"_count_window"},
     "proxy/controlplane/metrics/registry.py": {"Metrics._gather"},
     "proxy/controlplane/traces/export.py": {"Exporter._send", "Exporter._send_calls"},

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from evaluators.drift import bets
+from evaluators.drift import bets, sums
 
 CELLS = 16
 MOST_UNKNOWN = 0.5
@@ -96,11 +96,8 @@ class Bank:
 
     def bet(self, rows: np.ndarray, shares: np.ndarray) -> np.ndarray:
         """Plays the bets on at most MOST_ROWS answers in their order: the evidence after each of them, of all known features by their shares."""
-        trail = self.weigh(rows)
-        sums = self.sums
-        for factors in trail:
-            sums = np.multiply(sums + 1, factors, out=factors)
-        self.sums[:] = sums
+        trail = sums.run(self.sums, self.weigh(rows))
+        self.sums = trail[-1].copy()
         parts = np.repeat(shares / self.sums.shape[1], self.sums.shape[1])
         return trail.reshape(len(rows), -1) @ parts
 

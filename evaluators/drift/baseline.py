@@ -16,13 +16,14 @@ from evaluators.drift.tempering import estimate_times
 # The parts of the evidence; they sum to one.
 FEATURES_SHARE, FLAGS_SHARE, DIRECTION_SHARE = 0.25, 0.45, 0.3
 RECENT_ANSWERS = 200
-# Answers that are judged together, which takes a third of the time; one by one where the evidence is this part of an alarm's, or where an
+# Answers that are judged together, which takes half the time; one by one where the evidence is this part of an alarm's, or where an
 # answer has a flag that the warm-up never had.
 BLOCK_ANSWERS = 8
 URGENT = 0.03
 # Evidence is kept below this, or what is not watched for an alarm (the prompts') would become infinite in time.
 _MOST_EVIDENCE = 1e100
 # The stream is taken for as bursty as this share of the features is at most: one feature's own estimate is too often too low.
+# Where that is bursty at all, the second share holds for the directions.
 _BURSTY_SHARE, _BURSTIEST_SHARE = 0.9, 0.95
 _SLACK, _MOST_STEP = 0.25, 2.0
 # For a feature or flag that never varied: less than this is no step.

@@ -25,13 +25,14 @@ import math
 
 import numpy as np
 
+from evaluators.drift import sums
 from evaluators.drift.tempering import estimate_row_times
 
 DRIFTS = np.array([0.25, 0.5, 1.0, 1.5], np.float32)
 # Over how many answers the mean of the newest reaches back, for each direction.
 MEMORIES_ANSWERS = (12, 50)
 # How often the directions are taken anew, and how often where the newest answers are further from the usual than these times what chance makes of
-# figures that know nothing of each other; as they do, it is 0.7 of that while nothing changes, and above this at one look in seven.
+# figures that know nothing of each other; as they do know, what is usual lies well below one.
 STEP_ANSWERS, QUICK_STEP_ANSWERS = 16, 4
 SURPRISING = 0.9
 LEAST_ANSWERS = 16
@@ -106,11 +107,8 @@ class Direction:
         scores = (scores - self.middle) / np.where(playing, self.deviation, 1.0)
         scores = np.minimum(np.maximum(scores, -_MOST_SCORE), _MOST_SCORE)
         factors = np.exp((scores[:, None, :, None] * DRIFTS - self.norm) * self.power[:, None])
-        begun = playing[:, None]  # a direction that is none is not watched
-        sums = self.sums
-        for number, factor in enumerate(factors):
-            sums = np.multiply(sums + begun, factor, out=trail[number])
-        self.sums = sums.copy()
+        trail[:] = sums.run(self.sums, factors, playing[:, None])  # a direction that is none is not watched
+        self.sums = trail[-1].copy()
 
     def evidence(self) -> np.ndarray:
         """The careful evidence and the quick one; while nothing changes their means are at most the number of answers watched."""

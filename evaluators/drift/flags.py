@@ -10,6 +10,7 @@ import json
 
 from evaluators.drift.reading import Reading
 from evaluators.drift.words import CONTROL_TOKENS, MOJIBAKE, MOJIBAKE_SIGNS, REFUSAL, REFUSAL_HINTS, SCRIPTS
+from evaluators.signs import has_one
 
 NAMES = (
     "empty", "cut short", "broken JSON", "no JSON", "open fence", "open bracket", "refusal", "repetition", "control tokens", "mojibake",
@@ -27,8 +28,6 @@ _MOST_LOOPED = 0.3
 _MOST_JSON_CHARACTERS = 200_000
 _NATURAL_FINISHES = frozenset(("", "stop", "end_turn", "completed", "tool_calls", "tool_use", "function_call", "stop_sequence", "STOP", "eos"))
 _ENDINGS = frozenset(".!?:;)]}\"'`*|>~%$…。！？»”’")
-
-
 # The first bytes in UTF-8 of what may belong to one of SCRIPTS; others, as those of typographic quotes, do not.
 _LEADS = bytes((*range(0xCD, 0xE2), *range(0xE3, 0xEE)))
 _NO_LETTERS = [False] * (1 + len(SCRIPTS))
@@ -55,13 +54,6 @@ def raise_flags(whole: str, reading: Reading, finish_reason: str | None) -> list
     ]
 
 
-def _has_one(text: str, signs: tuple[str, ...]) -> bool:
-    for sign in signs:  # noqa: SIM110 (a loop takes half the time of `any`)
-        if sign in text:
-            return True
-    return False
-
-
 def _look_for_json(start: str, whole: str) -> tuple[bool, bool]:
     """Whether there is no JSON, and whether there is some that does not parse."""
     at = start.find("{") if start.startswith(("```", "{")) or "```json" in start else 0 if start.startswith("[") else -1
@@ -78,13 +70,13 @@ def _look_for_json(start: str, whole: str) -> tuple[bool, bool]:
 
 def _has_token(text: str) -> bool:
     for sign, tokens in CONTROL_TOKENS.items():  # noqa: SIM110
-        if sign in text and _has_one(text, tokens):
+        if sign in text and has_one(text, tokens):
             return True
     return False
 
 
 def _refuses(opening: str) -> bool:
-    return _has_one(opening, REFUSAL_HINTS) and REFUSAL.search(opening) is not None
+    return has_one(opening, REFUSAL_HINTS) and REFUSAL.search(opening) is not None
 
 
 def _repeats(end: str) -> bool:
@@ -105,7 +97,7 @@ def _look_for_letters(reading: Reading) -> list[bool]:
     text = reading.text
     if text.isascii():
         return _NO_LETTERS
-    broken = _has_one(text, MOJIBAKE_SIGNS) and MOJIBAKE.search(text) is not None
+    broken = has_one(text, MOJIBAKE_SIGNS) and MOJIBAKE.search(text) is not None
     if len(reading.data.translate(None, _LEADS)) == len(reading.data):
         return [broken, *_NO_LETTERS[1:]]
     codes = {ord(each) for each in set(text) if ord(each) >= SCRIPTS["greek"][0]}

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from evaluators.drift import sums
+
 BETS = np.array([0.05, 0.1, 0.3, 0.8])
 # A bet is at least this much above the base rate, and one bet of each flag is that it falls to this part of it.
 _LEAST_RISE = 1.5
@@ -62,20 +64,18 @@ class Rates:
 
     def bet(self, turned: np.ndarray) -> np.ndarray:
         """Plays the bets on answers' flags, as turned, in their order: the evidence after each of them."""
-        trail = np.empty((len(turned), self.sums.size))
+        trail = np.empty((len(turned), *self.sums.shape))
         begin = 0
         while begin < len(turned):  # until those that wait are counted
             end = min(len(turned), begin + HELD_ANSWERS - self.watched % HELD_ANSWERS)
-            sums = self.sums
-            for number, factors in enumerate(np.where(turned[begin:end, :, None], self.rise, self.fall), begin):
-                sums = np.multiply(sums + 1, factors, out=trail[number].reshape(sums.shape))
-            self.sums = sums.copy()
+            trail[begin:end] = sums.run(self.sums, np.where(turned[begin:end, :, None], self.rise, self.fall))
+            self.sums = trail[end - 1].copy()
             self.held += turned[begin:end].sum(axis=0)
             self.watched += end - begin
             if self.watched % HELD_ANSWERS == 0:
                 self._release()
             begin = end
-        return trail @ np.outer(self.weights, _WEIGHTS).ravel()
+        return trail.reshape(len(turned), -1) @ np.outer(self.weights, _WEIGHTS).ravel()
 
     def _release(self) -> None:
         """Counts those that waited; the newest wait now."""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evaluators.refusal import _DECLINED, _DECLINED_SIGNS, _REFUSED, _has_one, _may_be_refused, judge
+from evaluators.refusal import _DECLINED, _DECLINED_SIGNS, _REFUSED, _may_be_refused, has_one, judge
 from evaluators.sample import Sample
 
 
@@ -59,7 +59,7 @@ def test_signs_hide_no_refusal(text: str) -> None:
 @settings(deadline=None, max_examples=300, suppress_health_check=list(HealthCheck))
 @given(st.from_regex(_DECLINED))
 def test_signs_hide_nothing_that_is_declined(text: str) -> None:
-    assert _has_one(_DECLINED_SIGNS, text)
+    assert has_one(text, _DECLINED_SIGNS)
 
 
 @pytest.mark.parametrize("finish", ["refusal", "content_filter", "SAFETY", "guardrail_intervened"])

@@ -71,7 +71,7 @@ class DriftGauges:
         yield from (state, alarms, causes, streams)
         yield CounterMetricFamily("weighbridge_drift_skipped_answers", "Answers that drift had no time for.", self._streams.skipped)
         yield CounterMetricFamily("weighbridge_drift_forgotten_streams", "Streams that gave their place to others.", self._streams.forgotten)
-        failures = CounterMetricFamily("weighbridge_drift_state_failures", "States of streams that could not be saved or loaded.", labels=["what"])
+        failures = CounterMetricFamily("weighbridge_drift_state_failures", "Streams that could not be saved, loaded or judged.", labels=["what"])
         for what, count in self._streams.failures.items():
             failures.add_metric([what], count)
         yield failures

@@ -44,7 +44,7 @@ class Streams:
         self.hearers: list[Hearer] = []  # told of each alarm, in the thread of `watch` or of `run`
         self.skipped = 0  # answers for which there was no time
         self.forgotten = 0  # streams that gave their place away
-        self.failures: dict[str, int] = {"load": 0, "save": 0}
+        self.failures: dict[str, int] = {"judge": 0, "load": 0, "save": 0}
         self._drift = drift
         self._shelf = Shelf(folder)
         self._journal = journal
@@ -85,16 +85,25 @@ class Streams:
 
     def judge_waiting(self) -> None:
         """Judge the answers of streams that have fallen silent before there were enough to be judged together."""
+        if not self._drift.enabled:
+            return
         before_ns = self._clock_ns() - _PATIENCE_NS
         with self._turn:
             waiting = [key for key, stream in self._streams.items() if stream.detector.unjudged and stream.last_ns < before_ns]
         for key in waiting:
-            with self._turn:
-                stream = self._streams.get(key)
-                alarm = None if stream is None else stream.judge()
-                event = None if alarm is None else self._raise(stream, alarm)
-            if event is not None:
-                self._tell(event, _outline(event, stream.last_trace))
+            try:
+                self._judge(key)
+            except Exception:  # the guard around one stream: a defect there must end neither this thread nor what the others wait for
+                self.failures["judge"] += 1
+                log.exception("answers of a stream that waited cannot be judged")
+
+    def _judge(self, key: tuple[str, ...]) -> None:
+        with self._turn:
+            stream = self._streams.get(key)
+            alarm = None if stream is None else stream.judge()
+            event = None if alarm is None else self._raise(stream, alarm)
+        if event is not None:
+            self._tell(event, _outline(event, stream.last_trace))
 
     def _tell(self, event: AlarmEvent, sent: Sent) -> None:
         for hear in self.hearers:

@@ -50,7 +50,7 @@ def test_agents_without_series_of_their_own_are_one(make: Callable[..., Streams]
     assert read(found, "weighbridge_agent_drift_state") == {("other", ""): 0}
     assert read(found, "weighbridge_drift_skipped_answers") == {(): 3}
     assert read(found, "weighbridge_drift_forgotten_streams") == {(): 4}
-    assert read(found, "weighbridge_drift_state_failures") == {("load",): 0, ("save",): 5}
+    assert read(found, "weighbridge_drift_state_failures") == {("judge",): 0, ("load",): 0, ("save",): 5}
 
 
 def test_of_several_alarms_the_newest_says_why(make: Callable[..., Streams], monkeypatch: pytest.MonkeyPatch) -> None:

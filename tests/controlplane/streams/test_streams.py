@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from evaluators.drift.baseline import BLOCK_ANSWERS
@@ -132,6 +133,29 @@ def test_answers_that_nobody_follows_are_judged_in_the_end(make: Make, tmp_path:
     assert [noted["call"] for noted in read_journal(tmp_path, "alarm")] == [event.call]
     streams.judge_waiting()
     assert len(heard) == 1
+
+
+def test_a_stream_that_cannot_be_judged_holds_up_no_other(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    streams, heard = make(), []
+    streams.hearers.append(lambda event, _: heard.append(event.agent))
+    for number in range(WARMUP + BLOCK_ANSWERS - 1):
+        for agent in ("spoiled", "a"):
+            streams.watch(*send(number, say(number, words=60 if number < WARMUP else 900), agent=agent))
+    spoiled = next(stream for stream in streams._streams.values() if stream.agent == "spoiled")
+    monkeypatch.setattr(spoiled, "judge", lambda: 1 / 0)
+    streams._clock_ns = lambda: HEARD_NS + 10**11
+    streams.judge_waiting()
+    assert heard == ["a"] and streams.failures["judge"] == 1
+
+
+def test_nothing_is_judged_any_more_where_drift_was_switched_off(make: Make) -> None:
+    streams = make()
+    for number in range(WARMUP + BLOCK_ANSWERS - 1):
+        streams.watch(*send(number, say(number, words=60 if number < WARMUP else 900)))
+    streams.configure(msgspec.structs.replace(SMALL, enabled=False))
+    streams._clock_ns = lambda: HEARD_NS + 10**11
+    streams.judge_waiting()
+    assert streams.describe()[0].state == "watching"
 
 
 def test_only_what_has_changed_is_saved_and_only_while_there_is_time(make: Make, tmp_path: Path) -> None:
